@@ -1,0 +1,47 @@
+# make run: the dashboard. make test: everything CI checks. Each does its own set-up.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: run test lint setup setup-dev bench clean-venv
+
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8050
+# More options for pip; a CUDA-free torch: PIP_OPTIONS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_OPTIONS ?=
+
+BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/.ready-run
+DEV_STAMP := $(VENV)/.ready-dev
+
+run: setup
+	@QKATLAS_HOST=$(HOST) QKATLAS_PORT=$(PORT) QKATLAS_SAMPLE=$${QKATLAS_SAMPLE:-1} exec $(BIN)/python -m app
+
+setup: $(RUN_STAMP)
+
+setup-dev: $(DEV_STAMP)
+	@scripts/install-browser
+
+test: setup-dev lint
+	$(BIN)/python -m pytest
+	node --test tests/javascript/*.test.js
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict pipeline
+	$(BIN)/mypy --check-untyped-defs app
+
+bench: setup
+	$(BIN)/python -m benchmarks.first_matrix
+
+$(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" PIP_OPTIONS="$(PIP_OPTIONS)" scripts/install-python
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP) requirements-dev.txt
+	$(BIN)/python -m pip install --quiet $(PIP_OPTIONS) -r requirements-dev.txt
+	@touch $@
+
+clean-venv:
+	rm -rf $(VENV)

@@ -1,0 +1,235 @@
+"""Binary data routes: coordinates, token attributes, attention weights. Formats: architecture.md.
+
+The only place that shortens numbers, to 8 or 16 bits on their way to the browser. Every route is
+named by a digest and never changes, except `cells.json`, which grows while a map is computed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Flask, Response, abort, request
+from numpy.typing import NDArray
+
+from app.theme import PALETTES, THEMES, lookup_table
+from pipeline.atlas import Capture
+from pipeline.errors import PipelineError
+from pipeline.service import MapView, Service
+
+PREFIXES = (256, 512, 1000, 2000)
+DIGEST = re.compile(r"[0-9a-f]{64}")
+N_QUERY_VALUES = 128
+DEPTHS: dict[str, Any] = {"u8": np.uint8, "u16": np.dtype("<u2")}
+
+Array = NDArray[Any]
+
+
+def register_routes(server: Flask, service: Service) -> None:
+    """Add the data routes to the server."""
+    api = Blueprint("api", __name__, url_prefix="/api")
+    _add_capture_routes(api, service)
+    _add_map_routes(api, service)
+
+    @api.get("/lut/<palette>/<theme>.u8")
+    def lut(palette: str, theme: str) -> Response:
+        if palette not in PALETTES or theme not in THEMES:
+            abort(404)
+        return _binary(lookup_table(palette, theme))
+
+    @api.errorhandler(PipelineError)
+    def not_there(error: PipelineError) -> tuple[str, int]:
+        return str(error), 404
+
+    server.register_blueprint(api)
+
+
+def _add_capture_routes(api: Blueprint, service: Service) -> None:
+    def capture_of(key: str) -> Capture:
+        return service.capture(_checked(key))
+
+    @api.get("/<key>/order.u32")
+    def order(key: str) -> Response:
+        return _binary(capture_of(key).draw_order().astype("<u4"))
+
+    @api.get("/<key>/attributes.u8")
+    def attributes(key: str) -> Response:
+        return _binary(point_attributes(capture_of(key)))
+
+    @api.get("/<key>/norms.u8")
+    def all_norms(key: str) -> Response:
+        capture = capture_of(key)
+        shown = capture.draw_order()[: _prefix()]
+        return _binary(np.stack([norm_bytes(row, shown) for row in capture.norms()]))
+
+    @api.get("/<key>/head/<int:layer>/<int:head>/norms.u8")
+    def norms(key: str, layer: int, head: int) -> Response:
+        capture = capture_of(key)
+        row = capture.norms()[capture.cell(layer, head)]
+        return _binary(norm_bytes(row, capture.draw_order()))
+
+    @api.get("/<key>/tokens.json")
+    def tokens(key: str) -> Response:
+        return _immutable(Response(json.dumps(token_columns(capture_of(key))), mimetype=JSON))
+
+    @api.get("/<key>/attention/<int:sequence>/<int:layer>/<int:head>.f32")
+    def attention(key: str, sequence: int, layer: int, head: int) -> Response:
+        return _binary(capture_of(key).attention(sequence, layer, head).astype("<f4"))
+
+    @api.get("/<key>/image/<int:sequence>.png")
+    def image(key: str, sequence: int) -> Response:
+        return _immutable(Response(capture_of(key).image(sequence), mimetype="image/png"))
+
+
+def _add_map_routes(api: Blueprint, service: Service) -> None:
+    def map_of(key: str) -> MapView:
+        return service.map_view(_checked(key))
+
+    @api.get("/<key>/cells.json")
+    def cells(key: str) -> Response:
+        view = map_of(key)
+        response = Response(json.dumps(cell_list(view)), mimetype=JSON)
+        if view.measured:
+            return _immutable(response)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @api.get("/<key>/overview.u8")
+    def overview(key: str) -> Response:
+        view = map_of(key)
+        if not view.complete:
+            abort(404)
+        shown = view.capture.draw_order()[: _prefix()]
+        heads = [
+            shorten(service.coordinates(cell)[shown], cell["frame"], "u8")
+            for cell in view.cells
+            if cell
+        ]
+        return _binary(np.stack(heads))
+
+    @api.get("/<key>/head/<int:layer>/<int:head>.<depth>")
+    def head_map(key: str, layer: int, head: int, depth: str) -> Response:
+        view = map_of(key)
+        cell = view.cells[view.capture.cell(layer, head)]
+        if cell is None or depth not in DEPTHS:
+            abort(404)
+        shown = view.capture.draw_order()[: _prefix()]
+        return _binary(shorten(service.coordinates(cell)[shown], cell["frame"], depth))
+
+
+JSON = "application/json"
+
+
+def shorten(coordinates: Array, frame: dict[str, Any], depth: str) -> Array:
+    """Return coordinates as whole numbers of `span / 255` or `span / 65535` above the origin.
+
+    Parameters
+    ----------
+    coordinates : (n, dims) float32.
+    frame : origin and span of the head's map.
+    depth : "u8" or "u16".
+    """
+    dtype = DEPTHS[depth]
+    steps = np.iinfo(dtype).max
+    scaled = (coordinates - np.array(frame["origin"])) * (steps / frame["span"])
+    return np.clip(np.rint(scaled), 0, steps).astype(dtype)
+
+
+def norm_bytes(norms: Array, shown: Array) -> Array:
+    """Return norms of one head as 0..127 for queries and 128..255 for keys.
+
+    Parameters
+    ----------
+    norms : (n_points,) float32, queries then keys.
+    shown : (n,) point numbers in draw order.
+    """
+    low, high = float(norms.min()), float(norms.max())
+    share = (norms[shown] - low) / (high - low or 1.0)
+    return _two_sided(share, shown >= norms.size // 2)
+
+
+def point_attributes(capture: Capture) -> Array:
+    """Return (3, n_points) uint8 `type`, `position`, `position_mod_5` in draw order."""
+    tokens, order = capture.tokens, capture.draw_order()
+    is_key = order >= tokens.n_tokens
+    token = order % tokens.n_tokens
+    position = tokens.token_index[token]
+    last = np.diff(tokens.sequence_offset)[tokens.sequence_index[token]] - 1
+    share = position / np.maximum(last, 1)
+    return np.stack([
+        is_key.astype(np.uint8),
+        _two_sided(share, is_key),
+        (position % 5 + 5 * is_key).astype(np.uint8),
+    ])  # fmt: skip
+
+
+def token_columns(capture: Capture) -> dict[str, Any]:
+    """Return what the browser knows about every token, as plain JSON columns."""
+    tokens = capture.tokens
+    lengths = np.diff(tokens.sequence_offset).tolist()
+    labels = capture.record["corpus"]["labels"]
+    return {
+        "text": list(tokens.token_text),
+        "sequence": tokens.sequence_index.tolist(),
+        "position": tokens.token_index.tolist(),
+        "special": tokens.is_special.astype(int).tolist(),
+        "row": tokens.row.tolist(),
+        "column": tokens.column.tolist(),
+        "grid": tokens.grid,
+        "sequences": [
+            {"label": label, "length": length}
+            for label, length in zip(labels, lengths, strict=True)
+        ],
+    }
+
+
+def cell_list(view: MapView) -> dict[str, Any]:
+    """Return frames, quality and norm range of every head that is computed, None for others."""
+    norms = view.capture.norms()
+    rows = [
+        cell
+        and {
+            "layer": cell["layer"],
+            "head": cell["head"],
+            **cell["frame"],
+            "quality": cell["quality"] or {},
+            "norm_range": [float(norm.min()), float(norm.max())],
+        }
+        for cell, norm in zip(view.cells, norms, strict=True)
+    ]
+    return {"complete": view.complete, "dims": view.record["dims"], "cells": rows}
+
+
+def _two_sided(share: Array, is_key: Array) -> Array:
+    """Return shares 0..1 as 0..127 for queries and 128..255 for keys."""
+    steps = np.rint(np.clip(share, 0, 1) * (N_QUERY_VALUES - 1))
+    return (steps + N_QUERY_VALUES * is_key).astype(np.uint8)
+
+
+def _checked(key: str) -> str:
+    if not DIGEST.fullmatch(key):
+        abort(404)
+    return key
+
+
+def _prefix() -> int | None:
+    """Return how many points are asked for, None for all."""
+    text = request.args.get("m")
+    if text is None:
+        return None
+    if text not in map(str, PREFIXES):
+        abort(400, f"m: found {text!r}, expected one of {PREFIXES}")
+    return int(text)
+
+
+def _binary(array: Array) -> Response:
+    return _immutable(Response(array.tobytes(), mimetype="application/octet-stream"))
+
+
+def _immutable(response: Response) -> Response:
+    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    response.add_etag()
+    response.make_conditional(request)
+    return response

@@ -1,0 +1,123 @@
+"""Opens links and atlases: from names in the address to digests that the scripts can draw."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from dash import Dash, Input, Output, State, html, no_update
+
+from app import ids
+from app.view_state import ViewState, parse
+from pipeline.atlas import Atlas
+from pipeline.errors import PipelineError
+from pipeline.service import Service
+
+
+def register(app: Dash, service: Service) -> None:
+    """Connect the address, the choosers and the atlas."""
+
+    @app.callback(
+        Output(ids.MODEL, "options"), Output(ids.CORPUS, "options"),
+        Output(ids.MODEL, "value"), Output(ids.CORPUS, "value"),
+        Output(ids.NORMALISATION, "data"), Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
+        Output(ids.ENCODING, "value"), Output(ids.PALETTE, "value"),
+        Output(ids.PLACE, "data"), Output(ids.PICKED, "data"), Output(ids.NOTICES, "children"),
+        Input(ids.LOCATION, "search"),
+    )  # fmt: skip
+    def open_link(search: str | None) -> tuple[Any, ...]:
+        query = dict(parse_qsl(search.removeprefix("?"))) if search else {}
+        state, notices = parse(query)
+        method = state.method if "method" in query else usual_method(service, state)
+        models, corpora = choices(service, state)
+        picked = None
+        if state.sequence is not None and state.token is not None:
+            picked = {"sequence": state.sequence, "position": state.token, "side": state.side}
+        return (
+            models, corpora, state.model, state.corpus, state.normalisation, method, state.dims,
+            state.encoding, state.palette, {"layer": state.layer, "head": state.head}, picked,
+            [html.P(notice) for notice in notices],
+        )  # fmt: skip
+
+    @app.callback(
+        Output(ids.ATLAS, "data"), Output(ids.JOB, "data"),
+        Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"), Input(ids.STAGE, "data"),
+        State(ids.NORMALISATION, "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def open_atlas(
+        model: str | None, corpus: str | None, _stage: str, normalisation: str | None
+    ) -> tuple[Any, Any]:
+        if not (isinstance(model, str) and isinstance(corpus, str)):
+            return no_update, no_update
+        job = service.live_build(model, corpus)
+        description = describe(service, model, corpus, normalisation or "faithful")
+        return description | {"building": job is not None}, job and job.id
+
+
+def describe(service: Service, model: str, corpus: str, normalisation: str) -> dict[str, Any]:
+    """Return what the scripts need to draw an atlas, or the words that say it is not there.
+
+    Returns
+    -------
+    Names; and when the atlas exists `capture`, `maps` ({"tsne_2": {key, complete}}), `cells`,
+    `rows`, `columns`, `n_tokens`, `modality`, `grid`, `summary`.
+    """
+    names = {"model": model, "corpus": corpus, "normalisation": normalisation}
+    try:
+        atlas = service.find_atlas(model, corpus, normalisation)
+    except PipelineError as error:
+        return names | {"missing": str(error)}
+    if atlas is None:
+        return names | {"missing": f"There is no atlas of {model} on {corpus} yet."}
+    return names | _drawable(service, atlas)
+
+
+def usual_method(service: Service, state: ViewState) -> str:
+    """Return the default method if all its maps are there, else PCA, which is there first."""
+    try:
+        atlas = service.find_atlas(state.model, state.corpus, state.normalisation)
+        maps = service.map_sets(atlas.key) if atlas else {}
+    except PipelineError:
+        maps = {}
+    found = maps.get((state.method, state.dims))
+    return state.method if found and found["cells"] else "pca"
+
+
+def choices(service: Service, state: ViewState) -> tuple[list[Any], list[Any]]:
+    """Return the models and corpora to choose from: known ones, and those with an atlas."""
+    models = {s.entry.name: f"{s.entry.name} ({s.entry.modality})" for s in service.models()}
+    corpora = {info.name: f"{info.name} ({info.modality})" for info in service.corpora()}
+    for record in service.atlases():
+        models.setdefault(record["model"], record["model"])
+        corpora.setdefault(record["corpus"], record["corpus"])
+    models.setdefault(state.model, state.model)
+    corpora.setdefault(state.corpus, state.corpus)
+    return _options(models), _options(corpora)
+
+
+def _options(names: dict[str, str]) -> list[dict[str, str]]:
+    return [{"value": name, "label": label} for name, label in names.items()]
+
+
+def _drawable(service: Service, atlas: Atlas) -> dict[str, Any]:
+    capture = atlas.capture
+    corpus = capture.record["corpus"]
+    maps = {
+        f"{method}_{dims}": {"key": record["key"], "complete": bool(record["cells"])}
+        for (method, dims), record in service.map_sets(atlas.key).items()
+    }
+    return {
+        "atlas": atlas.key,
+        "capture": capture.record["key"],
+        "maps": maps,
+        "cells": [{"layer": layer, "head": head} for layer, head in capture.cells],
+        "rows": len(capture.layers),
+        "columns": max(layer.n_heads for layer in capture.layers),
+        "n_tokens": capture.n_tokens,
+        "modality": corpus["modality"],
+        "grid": capture.tokens.grid,
+        "error": capture.record["reconstruction_error_max"],
+        "summary": f"{len(capture.cells)} heads · {2 * capture.n_tokens:,} points each · "
+        f"{corpus['n_sequences']} {'images' if corpus['modality'] == 'image' else 'sequences'}",
+    }

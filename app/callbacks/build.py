@@ -1,0 +1,121 @@
+"""Starts builds, follows the one that belongs to the page, and stops it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Dash, Input, Output, State, no_update
+
+from app import ids
+from pipeline.errors import PipelineError
+from pipeline.jobs import JobRecord
+from pipeline.service import Service
+from pipeline.specs import AtlasSpec
+
+OWNER = "dashboard"
+STAGES = {
+    "": "waiting", "prepare": "preparing the model", "convert": "converting the model",
+    "wait": "waiting for another build", "load": "loading the model",
+    "capture": "capturing attention", "normalise": "normalising", "pca": "PCA",
+    "maps": "laying out heads",
+}  # fmt: skip
+
+
+def register(app: Dash, service: Service, *, allow_any_model: bool) -> None:
+    """Connect the buttons and the status line."""
+
+    @app.callback(
+        Output(ids.JOB, "data", allow_duplicate=True),
+        Output(ids.NOTICES, "children", allow_duplicate=True),
+        Input(ids.BUILD, "n_clicks"),
+        State(ids.MODEL, "value"), State(ids.CORPUS, "value"), State(ids.NORMALISATION, "data"),
+        State(ids.METHOD, "value"), State(ids.DIMS, "value"), State(ids.ATLAS, "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def build_missing(
+        _clicks: Any, model: Any, corpus: Any, normalisation: Any, method: Any, dims: Any,
+        atlas: Any,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        there = isinstance(atlas, dict) and "capture" in atlas
+        maps = {"methods": (method,), "dims": (dims,)} if there else {}
+        return _submit(service, model, corpus, normalisation=normalisation or "faithful", **maps)
+
+    @app.callback(
+        Output(ids.JOB, "data", allow_duplicate=True),
+        Output(ids.BUILD_MESSAGE, "children"),
+        Input(ids.BUILD_START, "n_clicks"),
+        State(ids.BUILD_MODEL, "value"), State(ids.BUILD_CORPUS, "value"),
+        State(ids.BUILD_NORMALISATION, "value"), State(ids.BUILD_METHODS, "value"),
+        State(ids.BUILD_OTHER_MODEL, "value", allow_optional=True),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def build_chosen(
+        clicks: Any, model: Any, corpus: Any, normalisation: Any, methods: Any, other: Any
+    ) -> tuple[Any, Any]:
+        if not clicks:
+            return no_update, no_update
+        wanted = other.strip() if allow_any_model and isinstance(other, str) else ""
+        job, message = _submit(
+            service, wanted or model, corpus, normalisation=normalisation, methods=tuple(methods)
+        )
+        return job, message or "The build is queued; the line below shows how far it is."
+
+    @app.callback(
+        Output(ids.JOB_STATUS, "children"), Output(ids.JOB_BAR, "value"),
+        Output(ids.JOB_BAR, "max"), Output(ids.JOB_BAR, "hidden"), Output(ids.CANCEL, "hidden"),
+        Output(ids.TICK, "disabled"), Output(ids.PROGRESS, "data"), Output(ids.STAGE, "data"),
+        Input(ids.JOB, "data"), Input(ids.TICK, "n_intervals"), State(ids.STAGE, "data"),
+    )  # fmt: skip
+    def follow(job_id: Any, _ticks: Any, stage: Any) -> tuple[Any, ...]:
+        try:
+            job = service.job(job_id) if isinstance(job_id, str) else None
+        except PipelineError:
+            job = None
+        if job is None:
+            return "", "0", "1", True, True, True, no_update, no_update
+        now = f"{job.id} {job.state} {job.stage}"
+        return (
+            tell(job, service.position(job.id)), str(job.done), str(max(job.total, 1)),
+            not job.is_live, not job.is_live, not job.is_live, job.done,
+            now if now != stage else no_update,
+        )  # fmt: skip
+
+    @app.callback(
+        Output(ids.CANCEL, "title"),
+        Input(ids.CANCEL, "n_clicks"),
+        State(ids.JOB, "data"),
+        prevent_initial_call=True,
+    )
+    def cancel(_clicks: Any, job_id: Any) -> str:
+        if isinstance(job_id, str):
+            service.cancel(job_id)
+        return "stopping; what is finished is kept"
+
+
+def tell(job: JobRecord, position: int | None) -> str:
+    """Say in one line how a build stands."""
+    name = f"{job.spec['model']} on {job.spec['corpus']}"
+    if job.state == "queued":
+        return f"{name}: waiting, {position or 0} before it"
+    if job.state == "running":
+        count = f" {job.done} of {job.total}" if job.total > 1 else ""
+        left = f", about {_duration(job.seconds_left)} left" if job.seconds_left else ""
+        return f"{name}: {STAGES.get(job.stage, job.stage)}{count}{left}"
+    if job.state == "done":
+        return f"{name}: built"
+    return f"{name}: {job.state}. {job.error}".strip()
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _submit(service: Service, model: Any, corpus: Any, **options: Any) -> tuple[Any, Any]:
+    """Queue a build; return its job id and an empty message, or no id and the reason."""
+    if not (isinstance(model, str) and isinstance(corpus, str)):
+        return no_update, "Choose a model and a corpus first."
+    try:
+        job = service.build(AtlasSpec(model, corpus, **options), owner=OWNER)
+    except PipelineError as error:
+        return no_update, str(error)
+    return job.id, ""

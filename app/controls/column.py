@@ -1,0 +1,120 @@
+"""The control column of the matrix and head pages: map, colour, find, show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from app import ids
+from app.controls.elements import attributes, info
+
+METHODS = (("tsne", "t-SNE"), ("umap", "UMAP"), ("pca", "PCA"))
+ENCODINGS = (
+    ("type", "query or key"),
+    ("position", "position in the sequence"),
+    ("position_mod_5", "position modulo 5"),
+    ("norm", "norm of the vector"),
+)
+HELP = {
+    "Projection": "How the queries and keys of a head are laid out. t-SNE and UMAP keep near "
+    "neighbours near; PCA keeps the two or three widest directions.",
+    "Mode": "2-D, or 3-D to be turned with the mouse or the arrow keys.",
+    "Scale": "Own: each head fills its cell. Common: all heads at one scale, so that sizes can be "
+    "compared.",
+    "Colour by": "What the colour of a point stands for. Norms are those before normalisation, "
+    "from the smallest to the largest of each head.",
+    "Palette": "Default can be told apart with every common kind of colour blindness; classic is "
+    "that of the AttentionViz paper.",
+    "Find tokens": "Whole tokens, in any case; several with commas between them. Matches are "
+    "drawn larger, queries and keys alike.",
+    "Show": "Labels and attention lines of the chosen sequence; discs sized by the norm of the "
+    "vector.",
+}
+
+
+def control_column() -> Component:
+    """Return the column; its values are set when a link is opened."""
+    return html.Aside(
+        [
+            _group("Map", [
+                _field("Projection", _segments(ids.METHOD, METHODS)),
+                _field("Mode", _segments(ids.DIMS, ((2, "2-D"), (3, "3-D")))),
+                _field("Scale", _segments(ids.SCALE, (("own", "own"), ("common", "common")), "own"),
+                       "qk-of-matrix"),
+            ]),
+            _group("Colour", [
+                _field("Colour by", _choice(ids.ENCODING, ENCODINGS)),
+                _field("Palette",
+                       _segments(ids.PALETTE, (("default", "default"), ("classic", "classic")))),
+            ]),
+            _group("Find", [_field("Find tokens", _search_box())]),
+            _group("Show", [_field("Show", _show())], "qk-of-head"),
+            html.Div(id=ids.LEGEND, className="qk-legend"),
+        ],
+        className="qk-controls",
+        **attributes(aria_label="controls"),
+    )  # fmt: skip
+
+
+def _group(title: str, children: Sequence[Component], class_name: str = "") -> Component:
+    return html.Section([html.H2(title), *children], className=f"qk-group {class_name}".strip())
+
+
+def _field(label: str, control: Component, class_name: str = "") -> Component:
+    title = html.Span(label, className="qk-label")
+    return html.Div(
+        [html.Div([title, info(HELP[label])], className="qk-field-head"), control],
+        className=f"qk-field {class_name}".strip(),
+    )
+
+
+def _segments(
+    component_id: str, options: Sequence[tuple[str | int, str]], value: str | None = None
+) -> Component:
+    return dcc.RadioItems(
+        id=component_id,
+        options=[{"value": v, "label": label} for v, label in options],
+        value=value,
+        inline=True,
+        className="qk-segmented",
+    )
+
+
+def _choice(component_id: str, options: Sequence[tuple[str, str]]) -> Component:
+    return dcc.Dropdown(
+        id=component_id,
+        options=[{"value": value, "label": label} for value, label in options],
+        clearable=False,
+        searchable=False,
+    )
+
+
+def _search_box() -> Component:
+    return html.Div(
+        [
+            dcc.Input(
+                id=ids.SEARCH,
+                type="search",
+                debounce=0.3,
+                maxLength=200,
+                placeholder="may, june",
+                autoComplete="off",
+            ),
+            html.Output(id=ids.SEARCH_COUNT, className="qk-count"),
+        ],
+        className="qk-search",
+    )
+
+
+def _show() -> Component:
+    return dcc.Checklist(
+        id=ids.SHOW,
+        options=[
+            {"value": "labels", "label": "token labels"},
+            {"value": "lines", "label": "attention lines"},
+            {"value": "size_by_norm", "label": "size by norm"},
+        ],
+        value=["lines"],
+    )

@@ -1,0 +1,64 @@
+"""Every component id of the whole app, once: constants `page-part` in kebab case.
+
+Ids of repeated parts come from functions here. No id text stands anywhere else in Python; the
+scripts of `assets/` use those of the views and of the stores that they write.
+"""
+
+# The frame around all pages
+LOCATION = "shell-location"
+FRAME = "shell-frame"
+MODEL = "shell-model"
+CORPUS = "shell-corpus"
+MATRIX_LINK = "shell-matrix-link"
+HEAD_LINK = "shell-head-link"
+COPY_LINK = "shell-copy-link"
+THEME_BUTTON = "shell-theme-button"
+NOTICES = "shell-notices"
+STATUS = "shell-status"
+JOB_STATUS = "shell-job-status"
+JOB_BAR = "shell-job-bar"
+CANCEL = "shell-cancel"
+TICK = "shell-tick"
+MISSING = "shell-missing"
+MISSING_TEXT = "shell-missing-text"
+BUILD = "shell-build"
+
+# What is looked at; plain values that can be read again from the URL or from the store
+DEFAULTS = "shell-defaults"  # the view of an address without a query
+THEME = "shell-theme"  # "light" or "dark"
+NORMALISATION = "shell-normalisation"
+ATLAS = "shell-atlas"  # what `callbacks.atlas.describe` returns
+HITS = "shell-hits"  # token numbers that were searched for, or None
+PLACE = "shell-place"  # {layer, head}
+PICKED = "shell-picked"  # {sequence, position, side} or None
+JOB = "shell-job"  # id of the build that is followed, or None
+PROGRESS = "shell-progress"  # grows with every step of that build
+STAGE = "shell-stage"  # changes when there is something new to load
+
+# Controls
+METHOD = "controls-method"
+DIMS = "controls-dims"
+SCALE = "controls-scale"
+ENCODING = "controls-encoding"
+PALETTE = "controls-palette"
+LEGEND = "controls-legend"
+SEARCH = "controls-search"
+SEARCH_COUNT = "controls-search-count"
+SHOW = "controls-show"
+
+# Pages
+MATRIX_VIEW = "matrix-view"
+MATRIX_READY = "matrix-ready"
+HEAD_BAR = "head-bar"
+HEAD_VIEW = "head-view"
+HEAD_READY = "head-ready"
+DETAIL = "detail-panel"
+SENTENCE_VIEW = "sentence-view"
+IMAGE_VIEW = "image-view"
+BUILD_MODEL = "build-model"
+BUILD_OTHER_MODEL = "build-other-model"
+BUILD_CORPUS = "build-corpus"
+BUILD_METHODS = "build-methods"
+BUILD_NORMALISATION = "build-normalisation"
+BUILD_START = "build-start"
+BUILD_MESSAGE = "build-message"

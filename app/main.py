@@ -1,0 +1,86 @@
+"""Builds the Dash app: pages, callbacks, data routes, health, headers."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import dash
+from dash import Dash
+from flask import Response
+
+from app import api, ids, security, shell
+from app.callbacks import atlas, build, client, find
+from app.pages import about, head, matrix
+from app.pages import build as build_page
+from app.settings import Settings
+from pipeline.service import Service
+
+logger = logging.getLogger(__name__)
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], bool]) -> Dash:
+    """Build the dashboard.
+
+    Parameters
+    ----------
+    settings : checked already.
+    service : the only way to results.
+    is_ready : whether the worker lives and the cache can be written; for `/readyz`.
+    """
+    allow_any_model = settings.allow_models == "hub"
+    app = Dash(
+        __name__,
+        title="QK Atlas",
+        update_title="",
+        use_pages=True,
+        pages_folder="",
+        assets_folder=str(ASSETS),
+        compress=False,
+        on_error=_report_error,
+    )
+    pages = {
+        "matrix": ("/", "Matrix", matrix.layout),
+        "head": ("/head", "Head", head.layout),
+        "build": ("/build", "Build", partial(_build_layout, service, allow_any_model)),
+        "about": ("/about", "About", about.layout),
+    }
+    for name, (path, title, layout) in pages.items():
+        dash.register_page(f"app.pages.{name}", path=path, title=f"{title} · QK Atlas",
+                           name=title, layout=layout)  # fmt: skip
+    app.layout = shell.layout
+    atlas.register(app, service)
+    build.register(app, service, allow_any_model=allow_any_model)
+    find.register(app, service)
+    client.register(app)
+    api.register_routes(app.server, service)
+    _add_health(app, is_ready)
+    security.protect(app.server, settings, app.csp_hashes)
+    return app
+
+
+def _build_layout(service: Service, allow_any_model: bool, **_query: str) -> object:
+    return build_page.layout(service.models, service.corpora, allow_any_model=allow_any_model)
+
+
+def _add_health(app: Dash, is_ready: Callable[[], bool]) -> None:
+    @app.server.get("/healthz")
+    def healthz() -> str:
+        return "ok"
+
+    @app.server.get("/readyz")
+    def readyz() -> Response:
+        ready = is_ready()
+        return Response("ready" if ready else "not ready", status=200 if ready else 503)
+
+
+def _report_error(error: Exception) -> None:
+    """Log a fault of ours under an id and show the id; details stay on the server."""
+    error_id = secrets.token_hex(4)
+    logger.error("error %s", error_id, exc_info=error)
+    dash.set_props(ids.NOTICES, {"children": f"Something went wrong (error {error_id})."})

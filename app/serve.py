@@ -1,0 +1,56 @@
+"""Puts the dashboard of a real cache folder together: store, worker, service, app."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from dash import Dash
+
+from app.main import create_app
+from app.settings import Settings, check_exposure
+from app.view_state import ViewState
+from pipeline.jobs import JobTable
+from pipeline.service import Service
+from pipeline.specs import AtlasSpec
+from pipeline.store import Store
+from pipeline.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard with what it has started."""
+
+    app: Dash
+    supervisor: Supervisor
+
+
+def build_dashboard(settings: Settings) -> Dashboard:
+    """Open the cache folder, start the worker and build the app.
+
+    Raises
+    ------
+    SettingsError
+        if it would be reachable without a password.
+    StoreError
+        if the cache folder cannot be used.
+    """
+    check_exposure(settings)
+    store = Store(settings.cache)
+    service = Service(store, JobTable(store), hub_cache=settings.hub_cache)
+    supervisor = Supervisor(store)
+    app = create_app(settings, service, is_ready=supervisor.alive)
+    if settings.build_sample:
+        _build_sample(service)
+    supervisor.start()
+    return Dashboard(app, supervisor)
+
+
+def _build_sample(service: Service) -> None:
+    """Queue the atlas that the first page shows; what is stored already costs nothing."""
+    first = ViewState()
+    spec = AtlasSpec(first.model, first.corpus, normalisation=first.normalisation)
+    job = service.build(spec, owner="start")
+    logger.info("sample atlas: job %s", job.id)

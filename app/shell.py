@@ -1,0 +1,114 @@
+"""The frame around all pages: header, controls, picture, detail panel, status line, stores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import dash
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from app import ids
+from app.controls.column import control_column
+from app.controls.elements import attributes, icon, primary_button
+from app.theme import THEMES
+from app.view_state import ViewState
+
+POLL_MS = 500
+
+
+def layout() -> Component:
+    """Return the whole frame; pages appear in the picture."""
+    return html.Div(
+        [
+            dcc.Location(id=ids.LOCATION, refresh="callback-nav"),
+            _header(),
+            html.Main(
+                [control_column(), _picture(), _detail()], id=ids.FRAME, className="qk-frame"
+            ),
+            _status(),
+            html.Div(id=ids.NOTICES, className="qk-toasts", role="status"),
+            dcc.Interval(id=ids.TICK, interval=POLL_MS, disabled=True),
+            *_stores(),
+        ],
+        className="qk-app",
+    )
+
+
+def _header() -> Component:
+    return html.Header(
+        [
+            html.A("QK Atlas", href="/", className="qk-brand"),
+            html.Nav(
+                [
+                    dcc.Link("Matrix", href="/", id=ids.MATRIX_LINK),
+                    dcc.Link("Head", href="/head", id=ids.HEAD_LINK),
+                    dcc.Link("Build", href="/build"),
+                    dcc.Link("About", href="/about"),
+                ],
+                className="qk-nav",
+                **attributes(aria_label="pages"),
+            ),
+            html.Div(className="qk-spring"),
+            html.Label(["model", dcc.Dropdown(id=ids.MODEL, clearable=False)]),
+            html.Label(["corpus", dcc.Dropdown(id=ids.CORPUS, clearable=False)]),
+            html.Button(
+                "copy link", id=ids.COPY_LINK, className="qk-button", type="button",
+                title="a link that opens this view again",
+            ),
+            html.Button(
+                icon("circle-half"), id=ids.THEME_BUTTON, className="qk-button qk-button-icon",
+                type="button", title="light or dark", **attributes(aria_label="light or dark"),
+            ),
+        ],
+        className="qk-header",
+    )  # fmt: skip
+
+
+def _picture() -> Component:
+    missing = html.Div(
+        [
+            html.H2("Nothing to see here yet"),
+            html.P(id=ids.MISSING_TEXT),
+            primary_button("Build it", ids.BUILD),
+        ],
+        id=ids.MISSING,
+        className="qk-state",
+        hidden=True,
+    )
+    return html.Section([missing, dash.page_container], className="qk-picture")
+
+
+def _detail() -> Component:
+    return html.Aside(
+        html.Div(
+            [html.Div(id=ids.SENTENCE_VIEW), html.Div(id=ids.IMAGE_VIEW)],
+            className="qk-detail-body",
+        ),
+        id=ids.DETAIL,
+        className="qk-detail",
+        **attributes(aria_label="sentence or image"),
+    )
+
+
+def _status() -> Component:
+    return html.Footer(
+        [
+            html.Span(id=ids.STATUS),
+            html.Div(className="qk-spring"),
+            html.Span(id=ids.JOB_STATUS, role="status"),
+            html.Progress(id=ids.JOB_BAR, className="qk-progress", hidden=True),
+            html.Button("cancel", id=ids.CANCEL, className="qk-button", type="button", hidden=True),
+        ],
+        className="qk-status",
+    )
+
+
+def _stores() -> list[Component]:
+    values: dict[str, Any] = {
+        ids.DEFAULTS: asdict(ViewState()),
+        ids.THEME: THEMES[0], ids.NORMALISATION: None, ids.ATLAS: None, ids.HITS: None,
+        ids.PLACE: None, ids.PICKED: None, ids.JOB: None, ids.PROGRESS: 0, ids.STAGE: "",
+    }  # fmt: skip
+    return [dcc.Store(id=name, data=value) for name, value in values.items()]

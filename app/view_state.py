@@ -1,0 +1,113 @@
+"""What the user is looking at, to and from the query of the address. It alone knows the format.
+
+`assets/50_url.js` writes the same format from the defaults that stand here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from app.theme import ENCODINGS, PALETTES, SIDES
+from pipeline.specs import DIMS, METHODS, NORMALISATIONS
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "normalisation": NORMALISATIONS,
+    "method": METHODS,
+    "dims": DIMS,
+    "encoding": ENCODINGS,
+    "palette": PALETTES,
+    "side": SIDES,
+}
+# A short name, a hub id, or a path without "..": letters, digits and a few signs, no line breaks.
+NAME = re.compile(r"(?!.*\.\.)[\w/~.]([\w/~.@+: -]{0,198}[\w/.+-])?")
+NUMBER = re.compile("[0-9]{1,7}")
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """One view, whole: two people with equal states see the same.
+
+    Parameters
+    ----------
+    model, corpus : by name, as in a `pipeline.specs.AtlasSpec`.
+    normalisation, method, dims : which maps.
+    layer, head : from 0; whether the model has them is known only to who opens its atlas.
+    encoding, palette : which colours; see `app.theme`.
+    sequence : number of the selected sequence in the corpus, or None.
+    token : place of the selected token in that sequence, or None.
+    side : "query" or "key", the side of the selected token.
+    """
+
+    model: str = "minilm"
+    corpus: str = "sentences"
+    normalisation: str = "faithful"
+    method: str = "tsne"
+    dims: int = 2
+    layer: int = 0
+    head: int = 0
+    encoding: str = "type"
+    palette: str = "default"
+    sequence: int | None = None
+    token: int | None = None
+    side: str = "query"
+
+
+def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:
+    """Read a view from the query of an address, whatever it holds.
+
+    Parameters
+    ----------
+    query : name -> text, as Dash gives it to a layout (a list of texts where a name comes twice).
+        Names that are not fields of `ViewState` are ignored.
+
+    Returns
+    -------
+    The view, with the default for each value that cannot be used, and a sentence for each of these.
+    """
+    values: dict[str, Any] = {}
+    notices = []
+    for field in fields(ViewState):
+        if field.name not in query:
+            continue
+        try:
+            values[field.name] = _read(field.name, query[field.name])
+        except ValueError as error:
+            found = str(query[field.name])[:40]
+            notices.append(
+                f"The address asks for {field.name} {found!r}, expected {error}. "
+                f"Shown instead: {'none' if field.default is None else field.default}."
+            )
+    if values.get("token") is not None and values.get("sequence") is None:
+        del values["token"]
+        notices.append("The address names a token without its sequence. No token is selected.")
+    return ViewState(**values), notices
+
+
+def to_query(state: ViewState) -> str:
+    """Return the query of an address, without "?": what differs from the defaults, in their order.
+
+    A name that `parse` refuses is written too; opening the link then says so.
+    """
+    changed = {
+        field.name: getattr(state, field.name)
+        for field in fields(state)
+        if getattr(state, field.name) != field.default
+    }
+    return urlencode(changed, quote_via=quote, safe="/")
+
+
+def _read(name: str, text: object) -> str | int:
+    """Return the value of a field from its text; ValueError says what would be a value."""
+    if name in CHOICES:
+        for choice in CHOICES[name]:
+            if text == str(choice):
+                return choice  # type: ignore[no-any-return]
+        raise ValueError(f"one of {', '.join(map(str, CHOICES[name]))}")
+    is_name = name in ("model", "corpus")
+    if not isinstance(text, str) or not (NAME if is_name else NUMBER).fullmatch(text):
+        raise ValueError("a name of at most 200 characters" if is_name else "a whole number")
+    return text if is_name else int(text)

@@ -1,0 +1,143 @@
+"use strict";
+// Choosing, finding and naming points; numbers in, numbers out. Nothing here meets the page.
+// `order`, `placed` and draw indices are as in 10_points.js and docs/architecture.md.
+
+(() => {
+  const qk_atlas = (globalThis.qk_atlas ??= {});
+
+  const label_block = 4; // pixels, side of one field of the collision grid
+
+  /**
+   * Return the draw index of every point.
+   * @param {Uint32Array} order (n_points) draw index -> point
+   * @returns {Uint32Array} (n_points) point -> draw index
+   */
+  function draw_index_of(order) {
+    const inverse = new Uint32Array(order.length);
+    order.forEach((point, index) => { inverse[point] = index; });
+    return inverse;
+  }
+
+  /** Return a mask (n_tokens) uint8 with 1 at the given tokens; unknown ones are passed over. */
+  function token_mask(n_tokens, tokens) {
+    const mask = new Uint8Array(n_tokens);
+    for (const token of tokens) mask[token] = 1;
+    return mask;
+  }
+
+  /**
+   * Return the points whose token is marked, queries and keys alike.
+   * @param {Uint32Array} order (n_points) draw index -> point
+   * @param {Uint8Array} mask (n_tokens)
+   * @param {"query"|"key"|null} hidden_side is left out
+   * @returns {Uint32Array} ascending draw indices
+   */
+  function points_of_tokens(order, mask, hidden_side) {
+    const n_tokens = mask.length;
+    const first = hidden_side === "query" ? n_tokens : 0;
+    const end = hidden_side === "key" ? n_tokens : 2 * n_tokens;
+    const found = [];
+    for (let index = 0; index < order.length; index += 1) {
+      const point = order[index];
+      if (point >= first && point < end && mask[point % n_tokens]) found.push(index);
+    }
+    return Uint32Array.from(found);
+  }
+
+  /** Return how many of the ascending draw indices are among the first `count` points. */
+  function count_below(indices, count) {
+    let low = 0;
+    let high = indices.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (indices[middle] < count) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /**
+   * Return the point nearest to a pixel, by looking at all of them. Where marks overlap the one
+   * that is seen wins: the nearest to the eye, then the last drawn.
+   * @param {object} placed
+   * @param {number} x
+   * @param {number} y
+   * @param {{reach: number, radius: number}} within pixels: no further than `reach`; closer than
+   *   `radius` all count as hit
+   * @param {Uint32Array|null} chosen the points that can be found, null for all
+   * @returns {number} draw index, or -1
+   */
+  function nearest_point(placed, x, y, within, chosen) {
+    const hit = within.radius ** 2;
+    let found = -1;
+    let least = within.reach ** 2;
+    let front = Infinity;
+    const count = chosen ? chosen.length : placed.count;
+    for (let n = 0; n < count; n += 1) {
+      const i = chosen ? chosen[n] : n;
+      const distance = Math.max((placed.x[i] - x) ** 2 + (placed.y[i] - y) ** 2, hit);
+      if (distance > least || (distance === least && placed.depth[i] > front)) continue;
+      found = i;
+      least = distance;
+      front = placed.depth[i];
+    }
+    return found;
+  }
+
+  /**
+   * Place labels beside their points so that none overlaps another, by a grid of taken fields.
+   * @param {{x: number, y: number, width: number}[]} anchors wanted labels, the most wanted first
+   * @param {{width: number, height: number, line: number, gap: number}} room size of the picture,
+   *   height of a label and its distance from the point, in pixels
+   * @param {number} most labels at most
+   * @returns {{index: number, x: number, y: number}[]} left and top of the labels that fit
+   */
+  function place_labels(anchors, room, most) {
+    const n_columns = Math.ceil(room.width / label_block);
+    const taken = new Uint8Array(n_columns * Math.ceil(room.height / label_block));
+    const placed = [];
+    for (let index = 0; index < anchors.length && placed.length < most; index += 1) {
+      const { x, y, width } = anchors[index];
+      const sides = [[x + room.gap, y - room.line / 2], [x - room.gap - width, y - room.line / 2],
+        [x - width / 2, y - room.gap - room.line], [x - width / 2, y + room.gap]];
+      for (const [left, top] of sides) {
+        const is_inside = left >= 0 && top >= 0
+          && left + width <= room.width && top + room.line <= room.height;
+        const box = { left, top, right: left + width, bottom: top + room.line };
+        if (!is_inside || !take(taken, n_columns, box)) continue;
+        placed.push({ index, x: left, y: top });
+        break;
+      }
+    }
+    return placed;
+  }
+
+  /** Take the fields of a box if all are free; say whether they were. */
+  function take(taken, n_columns, box) {
+    const [left, top, right, bottom] = [box.left, box.top, box.right, box.bottom]
+      .map((edge) => Math.floor(edge / label_block));
+    const last = Math.min(right, n_columns - 1);
+    for (let row = top; row <= bottom; row += 1) {
+      for (let column = left; column <= last; column += 1) {
+        if (taken[row * n_columns + column]) return false;
+      }
+    }
+    for (let row = top; row <= bottom; row += 1) {
+      taken.fill(1, row * n_columns + left, row * n_columns + last + 1);
+    }
+    return true;
+  }
+
+  /** Return the 32-bit FNV-1a hash of bytes as 8 hex digits: tests compare pictures by it. */
+  function raster_hash(bytes) {
+    let hash = 0x811c9dc5;
+    for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+    return (hash >>> 0).toString(16).padStart(8, "0");
+  }
+
+  qk_atlas.find = {
+    draw_index_of, token_mask, points_of_tokens, count_below, nearest_point, place_labels,
+    raster_hash,
+  };
+  if (typeof module !== "undefined") module.exports = qk_atlas.find;
+})();

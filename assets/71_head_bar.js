@@ -1,0 +1,113 @@
+"use strict";
+// Title line of a head: its name, how far it can be trusted, and the ways to its neighbours.
+
+(() => {
+  const qk_atlas = (globalThis.qk_atlas ??= {});
+
+  // name of the figure, words, bound of "good", bound of "doubtful", whether less is better
+  const figures = [
+    {
+      name: "per_query_rho", text: "rho on map", good: -0.5, doubtful: -0.25, less: true,
+      help: "Rank correlation of distance on this map and dot product over the keys of each "
+        + "query, mean over queries. -1 would be perfect.",
+    },
+    {
+      name: "space_per_query_rho", text: "in space", good: -0.95, doubtful: -0.8, less: true,
+      help: "The same for the cosine distance of the vectors themselves, before they are laid out.",
+    },
+    {
+      name: "trustworthiness", text: "trust", good: 0.95, doubtful: 0.85, less: false,
+      help: "Trustworthiness at 10 neighbours: whether neighbours on the map are neighbours of the "
+        + "vectors. 1 would be perfect.",
+    },
+  ];
+  const words = { good: "good", doubtful: "doubtful", bad: "do not read distances" };
+
+  /** Return "good", "doubtful" or "bad" for a quality figure. */
+  function level_of({ good, doubtful, less }, value) {
+    const sign = less ? -1 : 1;
+    if (sign * value >= sign * good) return "good";
+    return sign * value >= sign * doubtful ? "doubtful" : "bad";
+  }
+
+  /** Return a figure with two decimals, without a leading zero: -.43 */
+  function short_number(value) {
+    return value.toFixed(2).replace(/^(-?)0\./, "$1.");
+  }
+
+  qk_atlas.head_bar = { level_of, short_number };
+  if (typeof module !== "undefined") module.exports = qk_atlas.head_bar;
+  if (typeof document === "undefined") return;
+
+  const { make } = qk_atlas.stage;
+  const { neighbour } = qk_atlas.session;
+  const steps = {
+    left: { layer: 0, head: -1 }, right: { layer: 0, head: 1 },
+    up: { layer: -1, head: 0 }, down: { layer: 1, head: 0 },
+  };
+  const arrows = { left: "‹", right: "›", up: "↑", down: "↓" };
+
+  function arrow(direction, place, on_event) {
+    const text = place ? `L${place.layer} H${place.head}` : "";
+    const shown = direction === "right" ? `${text} ${arrows.right}` : `${arrows[direction]} ${text}`;
+    const button = make("button", "qk-button qk-arrow", shown.trim(), {
+      type: "button", "data-direction": direction,
+      "aria-label": place ? `layer ${place.layer} head ${place.head}` : "no head there",
+    });
+    button.disabled = !place;
+    button.addEventListener("click", () => on_event({ type: "open", ...place }));
+    return button;
+  }
+
+  function pill(figure, value) {
+    const level = level_of(figure, value);
+    const text = `${figure.text} ${short_number(value)}`;
+    const shown = level === "bad" ? `${text}: ${words.bad}` : text;
+    return make("span", "qk-pill", shown, {
+      "data-level": level, title: `${figure.help} Here: ${words[level]}.`,
+    });
+  }
+
+  class HeadBar {
+    constructor(element, config, on_event) {
+      this.element = element;
+      this.config = config;
+      const { cells, layer, head } = config;
+      const buttons = Object.fromEntries(Object.entries(steps).map(([name, step]) => (
+        [name, arrow(name, neighbour(cells, { layer, head }, step), on_event)]
+      )));
+      this.pills = make("span", "qk-pills");
+      const title = make("h1", "", `Layer ${layer} Head ${head}`);
+      const back = make("button", "qk-button", "all heads", { type: "button" });
+      back.addEventListener("click", () => on_event({ type: "back" }));
+      const middle = make("span", "qk-head-title");
+      middle.append(title, this.pills);
+      element.replaceChildren(
+        buttons.left, buttons.right, buttons.up, buttons.down, middle, back,
+      );
+      qk_atlas.views[element.id] = this;
+    }
+
+    /** Show the quality figures of the head; {} while they are not measured. */
+    set({ quality }) {
+      if (!quality) return;
+      const known = figures.filter(({ name }) => name in quality);
+      const pills = known.map((figure) => pill(figure, quality[figure.name]));
+      this.pills.replaceChildren(...pills);
+    }
+
+    state() {
+      return { layer: this.config.layer, head: this.config.head, pills: this.pills.textContent };
+    }
+
+    destroy() {
+      this.element.replaceChildren();
+      delete qk_atlas.views[this.element.id];
+    }
+  }
+
+  qk_atlas.head_bar.mount = (element, config, on_event) => {
+    qk_atlas.views[element.id]?.destroy();
+    return new HeadBar(element, config, on_event);
+  };
+})();

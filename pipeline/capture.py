@@ -1,0 +1,179 @@
+"""One attention function for all models: hands out queries and keys exactly as the model uses them.
+
+Nothing is stored here and no model family is named: whatever calls transformers' attention
+interface is captured, and a model that does not call it is refused.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from pipeline.errors import CaptureError
+
+INTERFACE = "qk_atlas"
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class AttentionCall:
+    """What one attention module received and computed in one forward pass.
+
+    Parameters
+    ----------
+    module : qualified name, with `#2`, `#3` ... when a shared module is called again.
+    query : (batch, n_heads, query_length, head_dim), after any rotation or normalisation.
+    key : (batch, n_kv_heads, key_length, head_dim), not repeated for shared key heads.
+    scaling : factor of the dot product.
+    softcap : soft cap of the logits, or None.
+    additive : mask plus position bias, broadcastable to the weights; unreachable pairs hold the
+        lowest value of the dtype. None when every key is reachable and there is no bias.
+    sinks : (n_heads,) logits of a sink column, or None.
+    weights : (batch, n_heads, query_length, key_length), the model's own attention weights.
+    """
+
+    module: str
+    query: Tensor
+    key: Tensor
+    scaling: float
+    softcap: float | None
+    additive: Tensor | None
+    sinks: Tensor | None
+    weights: Tensor
+
+
+@contextmanager
+def recording(model: Any, on_call: Callable[[AttentionCall], None]) -> Iterator[None]:
+    """Call `on_call` for each attention module of every forward pass inside the block.
+
+    The model computes exactly what it computes with plain ("eager") attention. Leaving the block,
+    also by an error, restores the model's own attention; no tensor is kept.
+
+    Parameters
+    ----------
+    model : a transformers `PreTrainedModel` in evaluation mode.
+    on_call : receives each `AttentionCall` in the order of the forward pass.
+
+    Raises
+    ------
+    CaptureError
+        if the model cannot be switched to another attention function.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    seen: Counter[str] = Counter()
+
+    def start_of_forward(*_: Any) -> None:
+        seen.clear()
+
+    def attend(
+        module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        output, weights = _forward(module, query, key, value, mask, **kwargs)
+        name = names.get(module, type(module).__name__)
+        seen[name] += 1
+        on_call(
+            AttentionCall(
+                module=name if seen[name] == 1 else f"{name}#{seen[name]}",
+                query=query,
+                key=key,
+                scaling=_scaling(query, kwargs),
+                softcap=kwargs.get("softcap"),
+                additive=_additive(mask, kwargs.get("position_bias")),
+                sinks=_sinks(module, kwargs),
+                weights=weights,
+            )
+        )
+        return output, weights
+
+    own = model.config._attn_implementation
+    # Without a mask function of the same name transformers passes no mask and loses causality.
+    ALL_ATTENTION_FUNCTIONS[INTERFACE] = attend
+    AttentionMaskInterface.register(INTERFACE, eager_mask)
+    hook = model.register_forward_pre_hook(start_of_forward)
+    try:
+        model.set_attn_implementation(INTERFACE)
+        if model.config._attn_implementation != INTERFACE:
+            raise CaptureError(
+                f"{type(model).__name__} does not use transformers' attention interface, so its "
+                "queries and keys cannot be taken; expected a model class that supports "
+                "`attn_implementation`. Use another model of this family"
+            )
+        yield
+    finally:
+        hook.remove()
+        model.set_attn_implementation(own)
+        ALL_ATTENTION_FUNCTIONS.pop(INTERFACE)
+
+
+def attention_weights(call: AttentionCall, additive: Tensor | None) -> Tensor:
+    """Rebuild the attention weights of a call from what is kept of it, in float32.
+
+    `softmax(f(scaling * q k^T) + additive)` with f the soft cap, over keys and, where the model
+    has one, a sink column that is dropped afterwards.
+
+    Parameters
+    ----------
+    call : the captured tensors.
+    additive : float32, broadcastable to (batch, n_heads, query_length, key_length), with -inf for
+        unreachable pairs; or None.
+
+    Returns
+    -------
+    (batch, n_heads, query_length, key_length) float32; each row sums to 1, or less with a sink.
+
+    Cost
+    ----
+    Memory grows with query_length * key_length.
+    """
+    query, key = call.query.float(), call.key.float()
+    groups = query.shape[1] // key.shape[1]
+    logits = torch.matmul(query, key.repeat_interleave(groups, dim=1).transpose(2, 3))
+    logits = logits * call.scaling
+    if call.softcap is not None:
+        logits = call.softcap * torch.tanh(logits / call.softcap)
+    if additive is not None:
+        logits = logits + additive
+    if call.sinks is None:
+        return torch.softmax(logits, dim=-1)
+    sinks = call.sinks.float().reshape(1, -1, 1, 1).expand(*logits.shape[:3], 1)
+    return torch.softmax(torch.cat([logits, sinks], dim=-1), dim=-1)[..., :-1]
+
+
+def _forward(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, Tensor]:
+    """Run the plain attention of the file that defines the module, arguments unchanged."""
+    eager = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    if eager is None:
+        raise CaptureError(
+            f"{type(module).__module__} has no eager_attention_forward, so the attention of "
+            f"{type(module).__name__} cannot be verified; it is refused"
+        )
+    output, weights = eager(module, query, key, value, mask, **kwargs)
+    return output, weights
+
+
+def _scaling(query: Tensor, kwargs: dict[str, Any]) -> float:
+    scaling = kwargs.get("scaling")
+    return float(scaling) if scaling is not None else float(query.shape[-1]) ** -0.5
+
+
+def _sinks(module: Any, kwargs: dict[str, Any]) -> Tensor | None:
+    sinks = kwargs.get("s_aux")
+    sinks = getattr(module, "sinks", None) if sinks is None else sinks
+    return None if sinks is None else sinks.detach()
+
+
+def _additive(mask: Tensor | None, bias: Tensor | None) -> Tensor | None:
+    if mask is None or bias is None:
+        return mask if bias is None else bias
+    return mask + bias

@@ -1,0 +1,229 @@
+"""The queue of jobs and what became of them: rows that survive every process."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from pipeline.errors import JobError
+from pipeline.records import Progress
+from pipeline.specs import digest
+from pipeline.store import Store
+from pipeline.table import Rows
+
+State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+
+# What does a job, in the worker: `function(spec, store, report) -> result`, as "module:function".
+RUNNER = "pipeline.build:run_build"
+MAX_QUEUED = 32
+KEEP_ENDED_S = 7 * 24 * 3600.0
+JOB_ID = re.compile(r"[0-9a-f]{32}")
+# The row that lists the jobs which have not ended, in the order in which they were submitted.
+LIVE = "live"
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One piece of work that somebody asked for.
+
+    Parameters
+    ----------
+    id : 32 random hex digits.
+    key : digest of kind and spec; equal work has an equal key.
+    kind, spec, owner : what to do, as plain JSON, and who asked first.
+    state : "queued", "running", then "done", "failed", "cancelled" or "interrupted".
+    stage, done, total, message : the latest progress; see `pipeline.records.Progress`.
+    seconds_left : to the end of the stage at its rate so far; None when not known.
+    created_s, started_s, cancel_s, ended_s : Unix times of being submitted, begun, asked to stop,
+        ended; None where it has not happened.
+    result : plain JSON of a job that is done.
+    error : why it failed or was interrupted; empty otherwise.
+    """
+
+    id: str
+    key: str
+    kind: str
+    spec: Mapping[str, Any]
+    owner: str
+    state: State
+    created_s: float
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    seconds_left: float | None = None
+    started_s: float | None = None
+    cancel_s: float | None = None
+    ended_s: float | None = None
+    result: Mapping[str, Any] | None = None
+    error: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it still waits or runs."""
+        return self.state in ("queued", "running")
+
+
+class JobTable:
+    """The jobs of one store; any process may look and ask, the worker alone takes jobs.
+
+    Unknown ids of the right form give None: jobs that ended are forgotten after a week.
+
+    Raises
+    ------
+    JobError : an id that is not 32 hex digits.
+    StoreError : the table cannot be read or written.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._table = store.jobs
+
+    def submit(self, kind: str, spec: Mapping[str, Any], owner: str) -> JobRecord:
+        """Queue a job, or join an equal one that waits or runs and is not being cancelled.
+
+        Raises
+        ------
+        JobError : too many jobs wait.
+        """
+        key = digest({"kind": kind, "spec": spec})
+
+        def action(rows: Rows) -> JobRecord:
+            live = _live(rows)
+            for job in live:
+                if job.key == key and job.cancel_s is None:
+                    return job
+            waiting = sum(job.state == "queued" for job in live)
+            if waiting >= MAX_QUEUED:
+                raise JobError(
+                    f"{waiting} jobs wait already, at most {MAX_QUEUED} may; try again when one "
+                    "has ended, or cancel one"
+                )
+            job = JobRecord(secrets.token_hex(16), key, kind, spec, owner, "queued", time.time())
+            _write(rows, job)
+            rows.set(LIVE, [*(other.id for other in live), job.id])
+            return job
+
+        return self._table.change(action)
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Return a job as it is now."""
+        return _record(self._table.get(_checked(job_id)))
+
+    def list(self) -> list[JobRecord]:
+        """Return all jobs, the oldest first."""
+        rows = (self._table.get(name) for name in self._table.names() if name != LIVE)
+        return [job for row in rows if (job := _record(row)) is not None]
+
+    def running(self) -> JobRecord | None:
+        """Return the job that the worker has taken."""
+        jobs = (self.get(job_id) for job_id in self._table.get(LIVE) or [])
+        return next((job for job in jobs if job is not None and job.state == "running"), None)
+
+    def position(self, job_id: str) -> int | None:
+        """Count the jobs that come before this one, the running one included; None if it ended."""
+        live = self._table.get(LIVE) or []
+        return live.index(job_id) if _checked(job_id) in live else None
+
+    def cancel(self, job_id: str) -> JobRecord | None:
+        """End a job that waits at once; ask one that runs to stop."""
+        _checked(job_id)
+
+        def action(rows: Rows) -> JobRecord | None:
+            job = _record(rows.get(job_id))
+            if job is None or not job.is_live or job.cancel_s is not None:
+                return job
+            asked = replace(job, cancel_s=time.time())
+            return _end(rows, asked, "cancelled") if job.state == "queued" else _write(rows, asked)
+
+        return self._table.change(action)
+
+    def claim(self) -> JobRecord | None:
+        """Take the job that has waited longest, unless one runs already; for the worker."""
+        if not self._table.get(LIVE):
+            return None  # the usual answer, without a transaction
+
+        def action(rows: Rows) -> JobRecord | None:
+            live = _live(rows)
+            if not live or any(job.state == "running" for job in live):
+                return None
+            return _write(rows, replace(live[0], state="running", started_s=time.time()))
+
+        return self._table.change(action)
+
+    def update(
+        self, job_id: str, progress: Progress, *, seconds_left: float | None
+    ) -> JobRecord | None:
+        """Note the progress of a running job; tells by `cancel_s` whether it is to stop."""
+
+        def action(rows: Rows) -> JobRecord | None:
+            job = _record(rows.get(_checked(job_id)))
+            if job is None or job.state != "running":
+                return job
+            return _write(rows, replace(job, seconds_left=seconds_left, **asdict(progress)))
+
+        return self._table.change(action)
+
+    def finish(self, job_id: str, result: Mapping[str, Any]) -> None:
+        """End a running job with its result."""
+        self._end_running(job_id, "done", result=result)
+
+    def fail(self, job_id: str, error: str) -> None:
+        """End a running job with the reason why it failed."""
+        self._end_running(job_id, "failed", error=error)
+
+    def mark_cancelled(self, job_id: str) -> None:
+        """End a running job that stopped because it was asked to."""
+        self._end_running(job_id, "cancelled")
+
+    def interrupt_running(self) -> None:
+        """End jobs that run without a worker, and list anew which wait; for a worker's start."""
+
+        def action(rows: Rows) -> None:
+            jobs = [job for name in rows if name != LIVE and (job := _record(rows.get(name)))]
+            for job in jobs:
+                if job.state == "running":
+                    error = "interrupted: the program ended while this ran; start it again"
+                    _end(rows, job, "interrupted", error=error)
+            rows.set(LIVE, [job.id for job in jobs if job.state == "queued"])
+
+        self._table.change(action)
+
+    def _end_running(self, job_id: str, state: State, **fields: Any) -> None:
+        def action(rows: Rows) -> None:
+            job = _record(rows.get(_checked(job_id)))
+            if job is not None and job.state == "running":
+                _end(rows, job, state, **fields)
+
+        self._table.change(action)
+
+
+def _checked(job_id: str) -> str:
+    if not JOB_ID.fullmatch(job_id):
+        raise JobError(f"job id {job_id!r}: expected 32 hex digits as given by the queue")
+    return job_id
+
+
+def _record(row: dict[str, Any] | None) -> JobRecord | None:
+    return None if row is None else JobRecord(**row)
+
+
+def _live(rows: Rows) -> list[JobRecord]:
+    jobs = (_record(rows.get(job_id)) for job_id in rows.get(LIVE) or [])
+    return [job for job in jobs if job is not None]
+
+
+def _write(rows: Rows, job: JobRecord) -> JobRecord:
+    rows.set(job.id, asdict(job))
+    return job
+
+
+def _end(rows: Rows, job: JobRecord, state: State, **fields: Any) -> JobRecord:
+    """Write a job's last row, which disappears in a week, and take it off the list."""
+    ended = replace(job, state=state, ended_s=time.time(), seconds_left=None, **fields)
+    rows.set(job.id, asdict(ended), expire=KEEP_ENDED_S)
+    rows.set(LIVE, [job_id for job_id in rows.get(LIVE) or [] if job_id != job.id])
+    return ended

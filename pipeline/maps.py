@@ -1,0 +1,240 @@
+"""Computes the maps of all heads of an atlas: PCA at once, the others head by head in workers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pipeline.atlas import Atlas, read_atlas, read_cells, read_coordinates
+from pipeline.errors import JobError
+from pipeline.projection import METHODS, frame
+from pipeline.projection.pca import project_pca
+from pipeline.quality import (
+    distance_dot_correlation,
+    map_neighbours,
+    mixing,
+    sample_neighbourhoods,
+    sample_query_rows,
+)
+from pipeline.records import Progress
+from pipeline.sampling import N_PAIRS, sample_pairs
+from pipeline.specs import head_key
+from pipeline.store import Store
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class MapSet:
+    """The maps of all heads under one method and dimension.
+
+    Parameters
+    ----------
+    key : of its record.
+    method, dims : such as "tsne", 2.
+    seed : of the projection.
+    """
+
+    key: str
+    method: str
+    dims: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Return the name used in files: `tsne_2d`."""
+        return f"{self.method}_{self.dims}d"
+
+
+@dataclass(frozen=True)
+class HeadTask:
+    """What one worker process does at a time: the maps of one head that are still missing."""
+
+    root: Path
+    atlas: str
+    layer: int
+    head: int
+    map_sets: tuple[MapSet, ...]
+
+
+def open_map_set(atlas: Atlas, map_set: MapSet) -> None:
+    """Note in the store that a map set is being made, so that its finished heads can be read."""
+    store = atlas.capture.store
+    if store.get_record(map_set.key) is None:
+        store.put_record(map_set.key, _map_record(atlas, map_set, cells=None))
+
+
+def project_pca_sets(atlas: Atlas, map_sets: list[MapSet], *, report: Report) -> None:
+    """Compute the PCA maps of all heads, layer by layer, and publish them without quality yet."""
+    store, capture = atlas.capture.store, atlas.capture
+    todo = [m for m in map_sets if not is_complete(store, m)]
+    if not todo:
+        return
+    cells: dict[MapSet, list[dict[str, Any]]] = {m: [] for m in todo}
+    for layer, record in enumerate(capture.layers):
+        points = np.stack([atlas.unit_points(layer, h) for h in range(record.n_heads)])
+        coordinates = project_pca(points, n_components=max(m.dims for m in todo))
+        for map_set in todo:
+            kept = np.ascontiguousarray(coordinates[..., : map_set.dims])
+            ref = store.put_array(kept).to_json()
+            cells[map_set] += [
+                {"layer": layer, "head": h, "coordinates": ref, "index": h,
+                 "frame": frame(kept[h]), "quality": None}
+                for h in range(record.n_heads)
+            ]  # fmt: skip
+        report(Progress("pca", layer + 1, len(capture.layers)))
+    for map_set in todo:
+        store.put_record(map_set.key, _map_record(atlas, map_set, cells=cells[map_set]))
+
+
+def finish_heads(atlas: Atlas, map_sets: list[MapSet], *, n_workers: int, report: Report) -> None:
+    """Compute every missing map and quality figure, head by head, in spawned processes.
+
+    Each finished head is published at once. When all heads of a map set are there, its record is
+    completed.
+
+    Parameters
+    ----------
+    report : told after each head, and asked twice a second whether to go on (`Cancelled`).
+
+    Raises
+    ------
+    JobError
+        if a worker process dies.
+    """
+    store, cells = atlas.capture.store, atlas.capture.cells
+    stored = [read_cells(store, map_set.key, cells) for map_set in map_sets]
+    tasks = []
+    for (layer, head), *found in zip(cells, *stored, strict=True):
+        missing = [m for m, cell in zip(map_sets, found, strict=True) if not _is_measured(cell)]
+        if missing:
+            tasks.append(HeadTask(store.root, atlas.key, layer, head, tuple(missing)))
+    n_cells = len(cells)
+
+    def tell(n_left: int) -> None:
+        report(Progress("maps", n_cells - n_left, n_cells))
+
+    tell(len(tasks))
+    if tasks:
+        _run(tasks, n_workers=min(n_workers, len(tasks)), tell=tell)
+    for map_set in map_sets:
+        _complete(atlas, map_set)
+
+
+def is_complete(store: Store, map_set: MapSet) -> bool:
+    """Tell whether the coordinates of all heads are there."""
+    record = store.get_record(map_set.key)
+    return record is not None and bool(record["cells"])
+
+
+def qualities(store: Store, map_set: MapSet) -> list[dict[str, float]] | None:
+    """Return the quality figures of each head in cell order; None until all are there."""
+    record = store.get_record(map_set.key)
+    if record is None or not record["cells"] or not record["cells"][0]["quality"]:
+        return None
+    return [cell["quality"] for cell in record["cells"]]
+
+
+def compute_head(task: HeadTask) -> None:
+    """Project one head under every missing method and measure the maps. Runs in a worker."""
+    store = Store(task.root)
+    atlas = read_atlas(store, task.atlas)
+    points = atlas.unit_points(task.layer, task.head)
+    dots = np.concatenate(atlas.normalised(task.layer, task.head))
+    offset = atlas.capture.tokens.sequence_offset
+    reachable = atlas.capture.reachable(task.layer, task.head)
+    rows = sample_query_rows(offset, reachable, seed=0)
+    pairs = sample_pairs(offset, reachable, n_pairs=N_PAIRS, seed=0)
+    space = sample_neighbourhoods(points, seed=0)
+    in_space = mixing(space.sampled, space.nearest, points.shape[0]) | distance_dot_correlation(
+        points, dots, pairs, rows, cosine=True
+    )
+    for map_set in task.map_sets:
+        [cell] = read_cells(store, map_set.key, [(task.layer, task.head)])
+        if cell is None:
+            project = METHODS[map_set.method]
+            coordinates = project(points, n_components=map_set.dims, seed=map_set.seed)
+            cell = {
+                "layer": task.layer, "head": task.head, "index": None,
+                "coordinates": store.put_array(coordinates).to_json(),
+                "frame": frame(coordinates),
+            }  # fmt: skip
+        coordinates = np.asarray(read_coordinates(store, cell))
+        cell["quality"] = (
+            map_neighbours(coordinates, space)
+            | distance_dot_correlation(coordinates, dots, pairs, rows, cosine=False)
+            | {f"space_{name}": value for name, value in in_space.items()}
+        )
+        key = head_key(map_set.key, task.layer, task.head)
+        objects = {"coordinates": cell["coordinates"]}
+        store.put_record(key, {"kind": "head", "cell": cell, "objects": objects})
+
+
+def _is_measured(cell: dict[str, Any] | None) -> bool:
+    return cell is not None and cell["quality"] is not None
+
+
+def _complete(atlas: Atlas, map_set: MapSet) -> None:
+    """Write the record of a map set whose heads are all there."""
+    store = atlas.capture.store
+    if qualities(store, map_set) is not None:
+        return
+    cells = [cell for cell in read_cells(store, map_set.key, atlas.capture.cells) if cell]
+    if len(cells) < len(atlas.capture.cells) or not all(map(_is_measured, cells)):
+        raise JobError(f"some heads of {map_set.name} are missing; build the atlas again")
+    store.put_record(map_set.key, _map_record(atlas, map_set, cells=cells))
+
+
+def _map_record(
+    atlas: Atlas, map_set: MapSet, *, cells: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    return {
+        "kind": "map", "key": map_set.key, "atlas": atlas.key, "capture": atlas.record["capture"],
+        "method": map_set.method, "dims": map_set.dims, "seed": map_set.seed, "cells": cells,
+        "objects": {"coordinates": [cell["coordinates"] for cell in cells or []]},
+    }  # fmt: skip
+
+
+def _run(tasks: list[HeadTask], *, n_workers: int, tell: Callable[[int], None]) -> None:
+    with _pool(n_workers) as pool:
+        waiting = {pool.submit(compute_head, task) for task in tasks}
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            tell(len(waiting))
+
+
+@contextmanager
+def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give spawned one-thread processes; none is left when the block is left by an error."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_one_thread)
+    try:
+        yield pool
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise JobError(
+            "a projection process ended unexpectedly, probably out of memory; what is finished is "
+            "kept. Close other programs and build again"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+def _one_thread() -> None:
+    """Threads inside a head scale badly; one process a core does not."""
+    threadpool_limits(1)
+    os.nice(5)  # the page stays quick while heads are computed

@@ -1,0 +1,277 @@
+"""Immutable files named by the sha256 of their content: written whole, checked when read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from io import BufferedRandom, BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pipeline.errors import SpaceError, StoreError
+from pipeline.folder import publish
+from pipeline.locks import lock
+
+logger = logging.getLogger(__name__)
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+SUFFIX = re.compile(r"\.[a-z0-9]{1,12}")
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class DamagedObject(StoreError):
+    """An object file that is missing or whose content is not what its name says."""
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """The name of one immutable file.
+
+    Parameters
+    ----------
+    sha256 : digest of the whole file, 64 hex digits.
+    bytes : size of the whole file.
+    suffix : what kind of file it is, such as ".npy".
+    """
+
+    sha256: str
+    bytes: int
+    suffix: str
+
+    def __post_init__(self) -> None:
+        # References come back from files, and become a path: nothing but a plain name passes.
+        if not (SHA256.fullmatch(self.sha256) and SUFFIX.fullmatch(self.suffix)):
+            raise StoreError(
+                f"object reference {self.sha256!r}{self.suffix!r}: expected 64 hex digits and a "
+                "suffix such as '.npy'; build the record again"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> ObjectRef:
+        """Read what `to_json` wrote."""
+        return cls(**row)
+
+
+def object_refs(value: Any) -> Iterator[ObjectRef]:
+    """Find every object reference in nested dictionaries and lists of JSON values."""
+    if isinstance(value, dict):
+        if value.keys() == {"sha256", "bytes", "suffix"}:
+            yield ObjectRef.from_json(value)
+        else:
+            for item in value.values():
+                yield from object_refs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from object_refs(item)
+
+
+@contextmanager
+def space_guard(root: Path, needed_bytes: int) -> Iterator[None]:
+    """Turn "no space left on device" inside the body into SpaceError.
+
+    The reserve file is given up first, so that the small tables can still note what happened.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        (root / "reserve").unlink(missing_ok=True)
+        raise space_error(root, needed_bytes) from error
+
+
+def space_error(root: Path, needed_bytes: int) -> SpaceError:
+    """Say what does not fit, what is free, and what to do."""
+    free = shutil.disk_usage(root).free
+    return SpaceError(
+        f"needs {needed_bytes / 1e6:,.1f} MB, free {free / 1e6:,.1f} MB on {root}; free some space "
+        "or set QKATLAS_CACHE to a folder on a larger disk"
+    )
+
+
+class ArrayWriter:
+    """An array being written: fill `array`, then `publish` it once."""
+
+    def __init__(self, objects: Objects, file: BufferedRandom, array: np.memmap[Any, Any]) -> None:
+        self._objects = objects
+        self._file = file
+        self.array = array
+
+    def publish(self) -> ObjectRef:
+        """Publish the file; `array` becomes read-only, views taken before must not be written."""
+        self.array.flush()
+        self.array.flags.writeable = False
+        return self._objects.publish_object(self._file, ".npy")
+
+
+class Objects:
+    """The object files below one folder; see `pipeline.store.Store` for the whole.
+
+    Parameters
+    ----------
+    root : folder that holds `objects/`, `tmp/`, `quarantine/` and `locks/`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.damaged = 0
+        self._verified: dict[Path, tuple[int, int, int]] = {}
+
+    def put_bytes(self, data: bytes, suffix: str) -> ObjectRef:
+        """Publish bytes; equal bytes are one file.
+
+        Raises
+        ------
+        SpaceError : they do not fit on the disk.
+        """
+        with space_guard(self.root, len(data)), self.temporary() as file:
+            file.write(data)
+            return self.publish_object(file, suffix)
+
+    def put_array(self, array: NDArray[Any]) -> ObjectRef:
+        """Publish an array of any shape and plain dtype as .npy in C order; never a pickle.
+
+        Raises
+        ------
+        SpaceError : it does not fit on the disk.
+        ValueError : the dtype holds Python objects.
+        """
+        with self.new_array(array.shape, array.dtype) as writer:
+            writer.array[...] = array
+            return writer.publish()
+
+    @contextmanager
+    def new_array(self, shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[ArrayWriter]:
+        """Give a writable array on disk; leaving without `publish` removes it.
+
+        Parameters
+        ----------
+        shape, dtype : of the array; its content is zeros.
+
+        Raises
+        ------
+        SpaceError : it does not fit on the disk.
+        ValueError : the dtype holds Python objects.
+        """
+        dtype = np.dtype(dtype)
+        if dtype.hasobject:
+            raise ValueError(f"dtype {dtype} holds Python objects; expected plain numbers")
+        n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape,
+        }  # fmt: skip
+        with space_guard(self.root, n_bytes), self.temporary() as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            offset = file.tell()
+            file.flush()
+            # All blocks now: on a full disk, writing to a hole in a mapped file is SIGBUS.
+            os.posix_fallocate(file.fileno(), 0, offset + n_bytes)
+            array = np.memmap(file, dtype=dtype, mode="r+", offset=offset, shape=shape)
+            yield ArrayWriter(self, file, array)
+
+    def open_array(self, ref: ObjectRef) -> NDArray[Any]:
+        """Map a published array, read-only; its checksum is verified once in this process.
+
+        Raises
+        ------
+        DamagedObject : the file is missing or damaged; recompute it.
+        """
+        with self._open_verified(ref) as file:
+            np.lib.format.read_magic(file)  # always 1.0: that is what `new_array` writes
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            return np.memmap(file, dtype=dtype, mode="r", offset=file.tell(), shape=shape)
+
+    def read_bytes(self, ref: ObjectRef) -> bytes:
+        """Read a published file whole; its checksum is verified once in this process.
+
+        Raises
+        ------
+        DamagedObject : the file is missing or damaged; recompute it.
+        """
+        with self._open_verified(ref) as file:
+            return file.read()
+
+    def object_path(self, ref: ObjectRef) -> Path:
+        """Return where an object lies."""
+        return self.root / "objects" / ref.sha256[:2] / (ref.sha256 + ref.suffix)
+
+    @contextmanager
+    def temporary(self) -> Iterator[BufferedRandom]:
+        """Give a new file in `tmp/` that is removed at the end unless it was published."""
+        path = self._temporary_path()
+        try:
+            with path.open("xb+") as file:
+                yield file
+        finally:
+            path.unlink(missing_ok=True)
+
+    def publish_object(self, file: BufferedRandom, suffix: str) -> ObjectRef:
+        """Sync a temporary file, name it by its content and make it read-only."""
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        ref = ObjectRef(digest, os.fstat(file.fileno()).st_size, suffix)
+        os.fchmod(file.fileno(), 0o400)
+        path = self.object_path(ref)
+        with self._publishing():
+            publish(Path(file.name), path)
+        self._verified[path] = _identity(file)
+        return ref
+
+    def quarantine(self, path: Path, reason: str) -> None:
+        """Move a damaged file aside, count it and log why."""
+        self.damaged += 1
+        logger.warning("%s: %s; set aside, to be computed again", path, reason)
+        aside = self.root / "quarantine" / f"{time.time_ns()}-{path.name}"
+        with suppress(FileNotFoundError):
+            path.replace(aside)
+            os.utime(aside)  # the janitor keeps it for a week from now
+
+    def _temporary_path(self) -> Path:
+        return self.root / "tmp" / uuid.uuid4().hex
+
+    def _publishing(self) -> AbstractContextManager[None]:
+        """Keep the janitor out, and only it, while something gets its name."""
+        return lock(self.root / "locks" / "writer", shared=True)
+
+    @contextmanager
+    def _open_verified(self, ref: ObjectRef) -> Iterator[BufferedReader]:
+        """Open an object whose content is known to be right."""
+        path = self.object_path(ref)
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            self.damaged += 1
+            raise DamagedObject(f"{path} is missing; compute its record again") from None
+        with file:
+            identity = _identity(file)
+            if self._verified.get(path) != identity:
+                if hashlib.file_digest(file, "sha256").hexdigest() != ref.sha256:
+                    self.quarantine(path, "the content does not match the checksum")
+                    raise DamagedObject(f"{path} was damaged; compute its record again")
+                self._verified[path] = identity
+                file.seek(0)
+            yield file
+
+
+def _identity(file: BufferedRandom | BufferedReader) -> tuple[int, int, int]:
+    """Return what changes when a file is replaced or rewritten: inode, size, time in ns."""
+    status = os.fstat(file.fileno())
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,230 @@
+"""How far distances can be trusted: in the joint embedding of a head, and on each of its maps.
+
+Space distances are cosine, map distances Euclidean. Points are queries first, then keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+N_NEIGHBOURS = 10
+# Points of each type whose neighbours are compared; the standard error of a share is then < 0.023.
+N_SAMPLED = 500
+N_SAMPLED_QUERIES = 512
+MIN_KEYS = 3
+
+
+@dataclass(frozen=True)
+class QueryRows:
+    """Sampled queries, each with all keys of its sequence that it can reach.
+
+    Parameters
+    ----------
+    query_index : (n,) int64 token numbers.
+    key_index : (n, longest) int64 token numbers; what is not reachable is filled with any number.
+    reachable : (n, longest) bool.
+    """
+
+    query_index: Int64
+    key_index: Int64
+    reachable: NDArray[np.bool_]
+
+
+def sample_query_rows(
+    offset: Int64, reachable: NDArray[np.bool_] | None, *, seed: int
+) -> QueryRows:
+    """Sample queries that reach at least three keys.
+
+    Parameters
+    ----------
+    offset : (n_sequences + 1,) int64 token offsets.
+    reachable : (longest, longest) bool by position, row = query; None when all keys are reachable.
+    seed : of the sample of at most 512 queries.
+    """
+    lengths = np.diff(offset)
+    sequence = np.repeat(np.arange(lengths.size), lengths)
+    position = np.arange(offset[-1]) - offset[sequence]
+    order = np.random.default_rng(seed).permutation(offset[-1])
+    longest = int(lengths.max())
+    chosen = order[: 4 * N_SAMPLED_QUERIES]
+    places = np.arange(longest)
+    kept = places[None, :] < lengths[sequence[chosen], None]
+    if reachable is not None:
+        kept &= reachable[position[chosen], :longest]
+    enough = np.flatnonzero(kept.sum(axis=1) >= MIN_KEYS)[:N_SAMPLED_QUERIES]
+    first = offset[sequence[chosen[enough]]]
+    keys = np.minimum(first[:, None] + places, offset[-1] - 1)
+    return QueryRows(chosen[enough], keys, kept[enough])
+
+
+def spearman(first: Float64, second: Float64) -> float:
+    """Return Spearman's rank correlation of two (n,) arrays; 0 where one of them is constant."""
+    ranks = rankdata(np.stack([first, second]), axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    spread = np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
+    return float(ranks[0] @ ranks[1] / spread) if spread > 0 else 0.0
+
+
+def per_query_rho(dot: Float64, distance: Float64, reachable: NDArray[np.bool_]) -> float:
+    """Return the mean over queries of the rank correlation of dot product and distance.
+
+    Parameters
+    ----------
+    dot, distance : (n, longest), one row a query.
+    reachable : (n, longest) bool, which entries count.
+
+    Returns
+    -------
+    -1 (the nearest key has the greatest weight, and so on) .. 1; 0 where there is no row.
+    """
+    if dot.shape[0] == 0:
+        return 0.0
+    counts = reachable.sum(axis=1, keepdims=True)
+    ranks = []
+    for values in (dot, distance):
+        order = np.where(reachable, values, np.inf).argsort(axis=1).argsort(axis=1)
+        ranks.append(np.where(reachable, order - (counts - 1) / 2, 0))
+    spread = np.sqrt((ranks[0] ** 2).sum(axis=1) * (ranks[1] ** 2).sum(axis=1))
+    return float(((ranks[0] * ranks[1]).sum(axis=1) / spread).mean())
+
+
+def distance_dot_correlation(
+    points: Float32, dots: Float32, pairs: tuple[Int64, Int64], rows: QueryRows, *, cosine: bool
+) -> dict[str, float]:
+    """Correlate distance with dot product over same-sequence pairs.
+
+    Parameters
+    ----------
+    points : (2 * n_tokens, d) float32; rows of length 1 when `cosine`.
+    dots : (2 * n_tokens, head_dim) float32 normalised queries, then keys: their dot products.
+    pairs : query and key token numbers of the pooled sample.
+    rows : sampled queries.
+    cosine : whether distance is 1 - a.b of `points` instead of Euclidean.
+
+    Returns
+    -------
+    `spearman` over all pairs together and `per_query_rho`.
+    """
+    n = points.shape[0] // 2
+
+    def distance(query: Int64, key: Int64) -> Float64:
+        a, b = points[query], points[n + key]
+        if cosine:
+            return 1 - inner(a, b)
+        distances: Float64 = np.linalg.norm(a - b, axis=-1).astype(np.float64)
+        return distances
+
+    def dot(query: Int64, key: Int64) -> Float64:
+        return inner(dots[query], dots[n + key])
+
+    query = rows.query_index[:, None]
+    return {
+        "spearman": spearman(dot(*pairs), distance(*pairs)),
+        "per_query_rho": per_query_rho(
+            dot(query, rows.key_index), distance(query, rows.key_index), rows.reachable
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Sampled points of a head with their distances to all others in the space.
+
+    Parameters
+    ----------
+    sampled : (n,) int64 point numbers, as many queries as keys.
+    distance : (n, n_points) float32 squared Euclidean distance of unit rows, own point infinite.
+    nearest : (n, 10) int64 nearest points in the space.
+    """
+
+    sampled: Int64
+    distance: Float32
+    nearest: Int64
+
+
+def sample_neighbourhoods(unit_points: Float32, *, seed: int) -> Neighbourhoods:
+    """Find the true nearest points of a seeded sample.
+
+    Parameters
+    ----------
+    unit_points : (2 * n_tokens, d) float32, rows of length 1.
+    seed : of the sample of at most 500 queries and 500 keys.
+    """
+    n = unit_points.shape[0] // 2
+    rng = np.random.default_rng(seed)
+    tokens = [rng.permutation(n)[:N_SAMPLED] + side * n for side in (0, 1)]
+    sampled = np.concatenate(tokens)
+    distance = _squared_distances(unit_points, sampled)
+    return Neighbourhoods(sampled, distance, _nearest(distance))
+
+
+def mixing(sampled: Int64, nearest: Int64, n_points: int) -> dict[str, float]:
+    """Return the mean share of the nearest points that are of the other type, for each type.
+
+    Returns
+    -------
+    `mixing_queries`, `mixing_keys` : 0 (apart) .. 0.5 (fully mixed) .. 1.
+    """
+    is_key = sampled >= n_points // 2
+    other = ((nearest >= n_points // 2) != is_key[:, None]).mean(axis=1)
+    return {
+        "mixing_queries": float(other[~is_key].mean()),
+        "mixing_keys": float(other[is_key].mean()),
+    }
+
+
+def map_neighbours(coordinates: Float32, space: Neighbourhoods) -> dict[str, float]:
+    """Compare neighbours on a map with those in the space.
+
+    Parameters
+    ----------
+    coordinates : (n_points, 2 or 3) float32.
+    space : the sampled truth.
+
+    Returns
+    -------
+    `trustworthiness` (Venna and Kaski 2001) and `recall` at 10 neighbours, 0 .. 1, and `mixing_*`.
+    """
+    n = coordinates.shape[0]
+    k = space.nearest.shape[1]
+    nearest = _nearest(_squared_distances(coordinates, space.sampled))
+    found = np.take_along_axis(space.distance, nearest, axis=1)
+    rank = np.stack([(space.distance < column[:, None]).sum(axis=1) for column in found.T]) + 1
+    excess = np.maximum(rank - k, 0).sum() / space.sampled.size
+    farthest = np.take_along_axis(space.distance, space.nearest, axis=1).max(axis=1)
+    worst = k * (2 * n - 3 * k - 1) / 2
+    return {
+        "trustworthiness": float(1 - excess / worst) if worst > 0 else 1.0,
+        # Ties count as neighbours: what is no farther than the tenth nearest is one of the nearest.
+        "recall": float((found <= farthest[:, None]).mean()),
+        **mixing(space.sampled, nearest, n),
+    }
+
+
+def inner(first: Float32, second: Float32) -> Float64:
+    """Return dot products along the last axis, summed in float64."""
+    product: Float64 = np.einsum("...d,...d->...", first, second, dtype=np.float64)
+    return product
+
+
+def _squared_distances(points: Float32, sampled: Int64) -> Float32:
+    """(n_sampled, n_points) float32; the point itself is infinitely far."""
+    centred = points - points.mean(axis=0)
+    square = (centred**2).sum(axis=1)
+    products = centred[sampled] @ centred.T
+    distance: Float32 = (square[sampled, None] + square - 2 * products).astype(np.float32)
+    distance[np.arange(sampled.size), sampled] = np.inf
+    return distance
+
+
+def _nearest(distance: Float32) -> Int64:
+    k = min(N_NEIGHBOURS, distance.shape[1] - 1)
+    return np.argpartition(distance, k - 1, axis=1)[:, :k].astype(np.int64)

@@ -1,0 +1,160 @@
+"""Frozen descriptions of work to do, checked when built, and the keys under which it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pipeline.errors import InputError
+
+SCHEMA = 1
+# Raise a stage's number in the change that alters what it computes.
+STAGE_VERSIONS = {"capture": 1, "atlas": 1, "pca": 1, "umap": 1, "tsne": 1, "quality": 1}
+
+METHODS = ("pca", "umap", "tsne")
+DIMS = (2, 3)
+# 3-D t-SNE and UMAP cost three times as much as 2-D and are made when asked for.
+DEFAULT_DIMS = {"pca": (2, 3), "umap": (2,), "tsne": (2,)}
+NORMALISATIONS = ("faithful", "paper", "none")
+DEVICES = ("auto", "cpu", "cuda")
+# 100,000 points a head: what the browser and the projections are made for.
+MAX_TOKENS = 50_000
+
+
+@dataclass(frozen=True)
+class AtlasSpec:
+    """What to build: one model on one corpus.
+
+    Parameters
+    ----------
+    model, corpus : a name, hub id, file or folder, as the user wrote it.
+    methods : which maps; a subset of `METHODS`.
+    dims : a subset of (2, 3); None for what each method is usually looked at in (`DEFAULT_DIMS`).
+    normalisation : "faithful", "paper" or "none" (see `normalise.py`).
+    limit : use the first so many sequences; None for all.
+    seed : of every random step.
+    device : "auto", "cpu" or "cuda".
+    column : column of a CSV, TSV or JSON lines file; None lets the reader choose.
+    """
+
+    model: str
+    corpus: str
+    methods: tuple[str, ...] = METHODS
+    dims: tuple[int, ...] | None = None
+    normalisation: str = "faithful"
+    limit: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    column: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, found, known in (
+            ("methods", self.methods, METHODS),
+            ("dims", DIMS if self.dims is None else self.dims, DIMS),
+            ("normalisation", (self.normalisation,), NORMALISATIONS),
+            ("device", (self.device,), DEVICES),
+        ):
+            unknown = [value for value in found if value not in known]
+            if unknown or not found:
+                raise InputError(f"{name}: found {list(found)}, expected some of {list(known)}")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"limit: found {self.limit}, expected 1 or more sequences")
+        if not 0 <= self.seed < 2**31:
+            raise InputError(f"seed: found {self.seed}, expected 0 to {2**31 - 1}")
+
+    @property
+    def maps(self) -> list[tuple[str, int]]:
+        """Return the requested (method, dims), PCA first: it is there at once."""
+        return [
+            (method, dims)
+            for method in sorted(self.methods, key=METHODS.index)
+            for dims in sorted(self.dims or DEFAULT_DIMS[method])
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> AtlasSpec:
+        """Read what `to_json` wrote; unknown names raise TypeError."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        return cls(**values)
+
+
+def digest(parts: Mapping[str, Any]) -> str:
+    """Return the sha256 of canonical JSON: sorted keys, no spaces, NaN refused."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def major(package: str) -> str:
+    """Return the major version of an installed package, "none" when it is not there."""
+    try:
+        return version(package).split(".", maxsplit=1)[0]
+    except PackageNotFoundError:
+        return "none"
+
+
+def capture_key(
+    spec: AtlasSpec, *, files: Mapping[str, str], corpus_sha256: str, device_class: str
+) -> str:
+    """Name a capture by everything that shapes it.
+
+    Parameters
+    ----------
+    files : name -> sha256 of every model, tokeniser and processor file.
+    corpus_sha256 : digest of what the model will see, after `limit`.
+    device_class : "cpu" or "cuda", with the dtype it computes in.
+    """
+    return digest({
+        "schema": SCHEMA,
+        "stage": "capture",
+        "version": STAGE_VERSIONS["capture"],
+        "files": dict(files),
+        "corpus": corpus_sha256,
+        "seed": spec.seed,
+        "device_class": device_class,
+        "libraries": {name: major(name) for name in ("torch", "transformers")},
+    })  # fmt: skip
+
+
+def atlas_key(capture: str, normalisation: str) -> str:
+    """Name an atlas: a capture under one normalisation."""
+    return digest({
+        "schema": SCHEMA,
+        "stage": "atlas",
+        "version": STAGE_VERSIONS["atlas"],
+        "capture": capture,
+        "normalisation": normalisation,
+    })  # fmt: skip
+
+
+def map_key(atlas: str, method: str, dims: int, *, seed: int) -> str:
+    """Name the maps of all heads of an atlas under one method and dimension."""
+    library = {"pca": "numpy", "umap": "umap-learn", "tsne": "scikit-learn"}[method]
+    return digest({
+        "schema": SCHEMA,
+        "stage": method,
+        "version": STAGE_VERSIONS[method],
+        "atlas": atlas,
+        "dims": dims,
+        "seed": seed,
+        "libraries": {name: major(name) for name in (library, "numba")},
+    })  # fmt: skip
+
+
+def head_key(map_set: str, layer: int, head: int) -> str:
+    """Name the map of one head of a map set."""
+    return digest({"stage": "head", "map_set": map_set, "layer": layer, "head": head})
+
+
+def quality_key(map_set: str) -> str:
+    """Name the quality figures of a map set."""
+    return digest({
+        "stage": "quality", "version": STAGE_VERSIONS["quality"], "map_set": map_set,
+    })  # fmt: skip

@@ -1,0 +1,221 @@
+"""The stages of a build that come before the maps: capture, then normalisation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.atlas import Atlas, Capture, read_capture, token_objects
+from pipeline.catalogue import ModelSource
+from pipeline.maps import MapSet
+from pipeline.normalise import choose_normalisation
+from pipeline.records import Corpus, Progress
+from pipeline.sampling import N_PAIRS, draw_order, sample_pairs
+from pipeline.specs import AtlasSpec, atlas_key, capture_key, map_key
+from pipeline.store import Store
+
+DTYPE = "float32"
+IMAGES_AT_A_TIME = 16
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A spec with everything that its keys need.
+
+    Parameters
+    ----------
+    spec : what the user asked for.
+    corpus : already cut to `spec.limit`.
+    source : where the model's files are.
+    device : "cpu" or "cuda".
+    """
+
+    spec: AtlasSpec
+    corpus: Corpus
+    source: ModelSource
+    device: str
+
+    @property
+    def capture_key(self) -> str:
+        """Key of the capture stage."""
+        return capture_key(
+            self.spec,
+            files=self.source.files,
+            corpus_sha256=self.corpus.sha256,
+            device_class=f"{self.device} {DTYPE}",
+        )
+
+    @property
+    def atlas_key(self) -> str:
+        """Key of the atlas."""
+        return atlas_key(self.capture_key, self.spec.normalisation)
+
+    @property
+    def map_sets(self) -> list[MapSet]:
+        """Return the requested maps, PCA first."""
+        atlas, seed = self.atlas_key, self.spec.seed
+        return [MapSet(map_key(atlas, m, d, seed=seed), m, d, seed) for m, d in self.spec.maps]
+
+
+class Clock:
+    """Seconds of each stage of one build."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the wall time of the block to a stage."""
+        start = time.perf_counter()
+        yield
+        elapsed = time.perf_counter() - start
+        self.seconds[name] = round(self.seconds.get(name, 0) + elapsed, 3)
+
+
+def capture_stage(request: Request, store: Store, clock: Clock, report: Report) -> Capture:
+    """Return the stored capture of a request, or run the model and store it."""
+    stored = read_capture(store, request.capture_key)
+    if stored is not None:
+        return stored
+    # Imported here: torch and transformers take seconds, and a stored capture needs neither.
+    from pipeline.extract import extract
+    from pipeline.inputs import prepare_inputs, seen_images
+    from pipeline.models import load
+
+    with clock.stage("load"):
+        report(Progress("load", 0, 1, f"loading {request.source.name}"))
+        loaded = load(request.source, device=request.device, dtype=DTYPE, attention="sdpa")
+    with clock.stage("tokenise"):
+        inputs = prepare_inputs(loaded, request.corpus, seed=request.spec.seed)
+    with clock.stage("capture"):
+        layers, hidden_state_difference = extract(loaded, inputs, store, report=report)
+        images = [
+            store.put_bytes(png, ".png").to_json()
+            for start in range(0, len(inputs.images), IMAGES_AT_A_TIME)
+            for png in seen_images(loaded, inputs, start, start + IMAGES_AT_A_TIME)
+        ]
+    record = {
+        "kind": "capture",
+        "key": request.capture_key,
+        "model": _model_facts(request.source, type(loaded.model).__name__),
+        "corpus": _corpus_facts(request.corpus, inputs.chosen, inputs.n_truncated),
+        "device": request.device,
+        "dtype": DTYPE,
+        "n_tokens": inputs.table.n_tokens,
+        "layers": [layer.record.to_json() for layer in layers],
+        "reconstruction_error_max": max(max(layer.record.error_max) for layer in layers),
+        "hidden_state_difference": hidden_state_difference,
+        "seconds": dict(clock.seconds),
+        "objects": token_objects(inputs.table, store)
+        | {
+            "order": _put(store, draw_order(2 * inputs.table.n_tokens, seed=request.spec.seed)),
+            "norms": _put(store, np.concatenate([layer.norms for layer in layers])),
+            "queries": [layer.queries.to_json() for layer in layers],
+            "keys": [layer.keys.to_json() for layer in layers],
+            "additive": [x.additive.to_json() if x.additive else None for x in layers],
+            "sinks": [x.sinks.to_json() if x.sinks else None for x in layers],
+            "images": images,
+        },
+    }
+    store.put_record(request.capture_key, record)
+    return Capture(record, store)
+
+
+def atlas_stage(request: Request, capture: Capture, clock: Clock, report: Report) -> Atlas:
+    """Return the stored atlas of a request, or choose c and translation of every head."""
+    store = capture.store
+    stored = store.get_record(request.atlas_key)
+    if stored is not None:
+        return Atlas(stored, capture)
+    with clock.stage("normalise"):
+        layers = []
+        for layer in range(len(capture.layers)):
+            layers.append(_normalise_layer(request, capture, layer))
+            report(Progress("normalise", layer + 1, len(capture.layers)))
+    curves = np.concatenate([curve for _, _, curve in layers])
+    record = {
+        "kind": "atlas",
+        "key": request.atlas_key,
+        "capture": request.capture_key,
+        "model": request.spec.model,
+        "corpus": request.spec.corpus,
+        "normalisation": request.spec.normalisation,
+        "limit": request.spec.limit,
+        "seed": request.spec.seed,
+        "created_s": time.time(),
+        "scale": [scale for scale, _, _ in layers],
+        "norm_difference": _norm_difference(capture),
+        "seconds": capture.record["seconds"] | clock.seconds,
+        "objects": {
+            "translations": [_put(store, translation) for _, translation, _ in layers],
+            "curves": _put(store, curves),
+        },
+    }
+    store.put_record(request.atlas_key, record)
+    return Atlas(record, capture)
+
+
+def _normalise_layer(
+    request: Request, capture: Capture, layer: int
+) -> tuple[list[float], NDArray[np.float32], NDArray[np.float64]]:
+    """Return scale, translation and curve of each head of a layer."""
+    chosen = []
+    for head in range(capture.layers[layer].n_heads):
+        offset, reachable = capture.tokens.sequence_offset, capture.reachable(layer, head)
+        pairs = sample_pairs(offset, reachable, n_pairs=N_PAIRS, seed=request.spec.seed)
+        vectors = capture.vectors(layer, head)
+        chosen.append(choose_normalisation(vectors, *pairs, mode=request.spec.normalisation))
+    return (
+        [choice.scale for choice in chosen],
+        np.stack([choice.translation for choice in chosen]),
+        np.stack([choice.curve for choice in chosen]),
+    )
+
+
+def _norm_difference(capture: Capture) -> list[list[float]]:
+    """Return the mean raw query norm minus the mean raw key norm, (n_layers, n_heads)."""
+    norms = capture.norms().reshape(len(capture.cells), 2, capture.n_tokens)
+    means = norms.mean(axis=2, dtype=np.float64)
+    rows: list[list[float]] = [[] for _ in capture.layers]
+    for (layer, _), (query, key) in zip(capture.cells, means, strict=True):
+        rows[layer].append(float(query - key))
+    return rows
+
+
+def _model_facts(source: ModelSource, class_name: str) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "hub_id": source.hub_id,
+        "revision": source.revision,
+        "class": class_name,
+        "files": source.files,
+    }
+
+
+def _corpus_facts(
+    corpus: Corpus, chosen: NDArray[np.int64], n_truncated: int
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "name": corpus.name,
+        "modality": corpus.modality,
+        "sha256": corpus.sha256,
+        "source": corpus.source,
+        "licence": corpus.licence,
+        "n_sequences": len(chosen),
+        "n_sequences_given": corpus.n_sequences,
+        "n_truncated": n_truncated,
+        "left_out": list(corpus.left_out),
+        "labels": [corpus.labels[i] for i in chosen],
+    }
+
+
+def _put(store: Store, array: NDArray[Any]) -> dict[str, Any]:
+    return store.put_array(array).to_json()

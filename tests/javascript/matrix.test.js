@@ -1,0 +1,163 @@
+"use strict";
+const assert = require("node:assert/strict");
+const test = require("node:test");
+const points = require("../../assets/10_points.js");
+require("../../assets/11_find.js");
+require("../../assets/12_stage.js");
+const { prefix_steps, with_prefix, MatrixData } = require("../../assets/14_matrix_data.js");
+const grid = require("../../assets/15_matrix_grid.js");
+const { inner_box, place_cell } = require("../../assets/20_matrix.js");
+
+const cells = [0, 1, 2].flatMap((layer) => [0, 1].map((head) => ({ layer, head })));
+
+/** Serve a synthetic capture of 6 heads with 3,000 points; return the addresses asked for. */
+function serve(context, listed) {
+  const asked = [];
+  const answers = {
+    "order.u32": () => new Uint32Array(3000), "attributes.u8": () => new Uint8Array(12000),
+    "norms.u8": (m) => new Uint8Array(6 * m), "overview.u8": (m) => new Uint8Array(12 * m),
+    "0.u8": (m) => new Uint8Array(2 * m), "1.u8": (m) => new Uint8Array(2 * m),
+  };
+  context.mock.method(globalThis, "fetch", async (url) => {
+    asked.push(url);
+    const [path, m = 3000] = url.split("?m=");
+    const content = answers[path.split("/").at(-1)];
+    const json = async () => structuredClone(listed);
+    return { ok: true, json, arrayBuffer: async () => content(Number(m)).buffer };
+  });
+  return asked;
+}
+
+function make_data() {
+  const urls = { capture_url: "/C", projection_url: "/P" };
+  return new MatrixData({ cells, n_points: 3000, dims: 2, ...urls });
+}
+
+const computed = { origin: [0, 0], span: 2, quality: {} };
+
+test("144 heads begin with 2,000 points each and then take all", () => {
+  assert.deepEqual(prefix_steps(144, 10_000, 2), [2000, 0]);
+});
+
+test("the first data of any grid stay below 0.6 MB where the routes allow it", () => {
+  for (const [n_cells, dims] of [[72, 2], [144, 3], [270, 2], [1024, 2], [576, 3]]) {
+    const [first] = prefix_steps(n_cells, 10_000, dims);
+    assert.ok(n_cells * first * dims <= 600_000, `${n_cells} cells in ${dims}-D`);
+  }
+});
+
+test("1,024 heads begin shorter, top up to 2,000 and leave the rest", () => {
+  assert.deepEqual(prefix_steps(1024, 10_000, 2), [256, 2000]);
+});
+
+test("few points are asked for at once, without a prefix", () => {
+  assert.deepEqual(prefix_steps(144, 1500, 2), [0]);
+  assert.equal(with_prefix("/P/overview.u8", 0), "/P/overview.u8");
+  assert.equal(with_prefix("/P/overview.u8", 256), "/P/overview.u8?m=256");
+});
+
+test("a finished map set loads a sample, then all; norms only when wanted", async (t) => {
+  const asked = serve(t, { complete: true, cells: cells.map(() => computed) });
+  const data = make_data();
+  const seen = [];
+  await data.load(false, undefined, () => seen.push(data.coordinates[5].length / 2));
+  assert.deepEqual(seen, [2000, 3000]);
+  assert.ok(data.is_whole);
+  assert.ok(asked.every((url) => !url.includes("norms")));
+  await data.load(true, undefined, () => {});
+  assert.equal(data.n_norms, 3000);
+  assert.equal(asked.filter((url) => url.includes("overview")).length, 2);
+});
+
+test("an unfinished map set loads the heads that are ready, each once", async (t) => {
+  const listed = { complete: false, cells: cells.map((_, i) => (i < 2 ? computed : null)) };
+  const asked = serve(t, listed);
+  const data = make_data();
+  await data.load(false, undefined, () => {});
+  assert.deepEqual(asked.filter((url) => url.includes("head")),
+    ["/P/head/0/0.u8?m=2000", "/P/head/0/1.u8?m=2000"]);
+  listed.cells[4] = computed;
+  await data.load(false, undefined, () => {});
+  assert.deepEqual(asked.filter((url) => url.includes("head")).slice(2), ["/P/head/2/0.u8?m=2000"]);
+  assert.ok(!data.is_whole);
+});
+
+test("12 x 12 heads fit a picture of 792 x 828 in cells of 40 to 64 pixels", () => {
+  const layout = grid.grid_layout(792, 828, 12, 12);
+  assert.ok(layout.side >= 56 && layout.side <= 64);
+  assert.ok(layout.left + layout.width <= 792 && layout.top + layout.height <= 828);
+});
+
+test("6 x 12 heads fill the width", () => {
+  const layout = grid.grid_layout(1192, 828, 6, 12);
+  assert.ok(layout.side > 80);
+  assert.ok(layout.left + layout.width > 1192 - 24);
+});
+
+test("30 x 9 heads keep large cells and scroll", () => {
+  const layout = grid.grid_layout(1192, 828, 30, 9);
+  assert.ok(layout.side >= 96);
+  assert.ok(layout.height > 828);
+});
+
+test("32 x 32 heads neither scroll sideways nor down", () => {
+  const layout = grid.grid_layout(792, 828, 32, 32);
+  assert.ok(layout.left + layout.width <= 792 && layout.top + layout.height <= 828);
+});
+
+test("only rows in sight are drawn", () => {
+  const layout = grid.grid_layout(1192, 828, 30, 9);
+  const pitch = layout.side + layout.gap;
+  assert.deepEqual(grid.rows_in_sight(layout, 0, 3 * pitch - 1, 30), { first: 0, last: 2 });
+  assert.deepEqual(grid.rows_in_sight(layout, 28 * pitch, 800, 30), { first: 28, last: 29 });
+});
+
+test("arrows lead to the neighbour that exists", () => {
+  assert.equal(grid.next_cell(cells, 0, "ArrowRight"), 1);
+  assert.equal(grid.next_cell(cells, 1, "ArrowRight"), -1);
+  assert.equal(grid.next_cell(cells, 1, "ArrowDown"), 3);
+  assert.equal(grid.next_cell(cells, 0, "ArrowUp"), -1);
+  assert.equal(grid.next_cell(cells, 3, "End"), 5);
+  assert.equal(grid.next_cell(cells, 3, "a"), -1);
+});
+
+test("quality figures are named, with a minus sign and a word for what is not known", () => {
+  const lines = grid.quality_lines({ spearman: -0.412, recall_at_10: 1, mixing: null });
+  assert.deepEqual(lines, [["distance against dot product, rho", "−0.41"],
+    ["recall at 10", "1.00"], ["mixing", "not known"]]);
+});
+
+test("every corner of a 3-D map stays in its cell, on either scale", () => {
+  const corners = Uint8Array.from(
+    { length: 24 }, (_, i) => 255 * ((Math.floor(i / 3) >> (i % 3)) & 1));
+  const placed = points.make_placed(8);
+  for (const share of [null, 1]) {
+    place_cell(corners, 3, { left: 100, top: 200, side: 60 }, share, placed);
+    assert.ok(placed.x.every((x) => x > 99.99 && x < 160.01));
+    assert.ok(placed.y.every((y) => y > 199.99 && y < 260.01));
+  }
+});
+
+test("alone, a 3-D map fills its cell in one direction, and its aspect is kept", () => {
+  const flat = Uint8Array.of(100, 100, 127, 140, 100, 127, 120, 110, 127);
+  const [own, common] = [null, 1].map((share) => {
+    const placed = points.make_placed(3);
+    place_cell(flat, 3, { left: 0, top: 0, side: 60 }, share, placed);
+    return placed;
+  });
+  const [left, right] = [Math.min(...own.x), Math.max(...own.x)];
+  assert.ok(Math.abs(left) < 0.01 && Math.abs(right - 60) < 0.01);
+  const slope = ({ x, y }) => (y[2] - y[0]) / (x[2] - x[0]);
+  assert.ok(Math.abs(slope(own) - slope(common)) < 0.01);
+});
+
+test("on a common scale the map of half the span is drawn half as large, in the middle", () => {
+  const placed = points.make_placed(2);
+  place_cell(Uint8Array.of(0, 0, 255, 255), 2, { left: 0, top: 0, side: 64 }, 0.5, placed);
+  assert.deepEqual([...placed.x, ...placed.y], [16, 48, 48, 16]);
+});
+
+test("the largest mark at the rim of a map stays in its cell", () => {
+  const box = inner_box({ left: 10, top: 20, side: 60 }, 2, 6);
+  assert.deepEqual(box, { left: 23, top: 43, side: 114 });
+});

@@ -1,0 +1,85 @@
+"use strict";
+
+const assert = require("node:assert/strict");
+const { beforeEach, test } = require("node:test");
+
+const { query_of, merge, write } = require("../../assets/50_url.js");
+
+// As dataclasses.asdict(ViewState()) gives them.
+const defaults = {
+  model: "minilm", corpus: "sentences", normalisation: "faithful", method: "tsne", dims: 2,
+  layer: 0, head: 0, encoding: "type", palette: "default", sequence: null, token: null,
+  side: "query",
+};
+
+let written = [];
+
+beforeEach(() => {
+  written = [];
+  globalThis.location = { pathname: "/head", search: "?layer=3", hash: "#map" };
+  globalThis.history = { state: { key: 1 }, replaceState: (...of) => written.push(of) };
+});
+
+// The same pairs stand in tests/unit/app/test_view_state.py.
+const pairs = [
+  [{ layer: 3, head: 9 }, "layer=3&head=9"],
+  [{ head: 9, layer: 3, model: "org/name-v1.0" }, "model=org/name-v1.0&layer=3&head=9"],
+  [{ model: "org/a@b", corpus: "/data/my texts.csv" },
+    "model=org/a%40b&corpus=/data/my%20texts.csv"],
+  [{ corpus: "~/é+ü:x" }, "corpus=~/%C3%A9%2B%C3%BC%3Ax"],
+  [{ sequence: 0, token: 4, side: "key" }, "sequence=0&token=4&side=key"],
+  [{ dims: 3, palette: "classic" }, "dims=3&palette=classic"],
+];
+
+for (const [changes, query] of pairs) {
+  test(`only what differs is written, in a fixed order: ${query}`, () => {
+    assert.equal(query_of({ ...defaults, ...changes }, defaults), query);
+    assert.equal(query_of(changes, defaults), query);
+  });
+
+  test(`a query read and written again is the same: ${query}`, () => {
+    assert.equal(merge(query, {}, defaults), query);
+    assert.equal(merge(`?${query}`, {}, defaults), query);
+  });
+}
+
+test("the default view has an empty query", () => {
+  assert.equal(query_of(defaults, defaults), "");
+});
+
+test("a default given as text is left out like one given as a number", () => {
+  assert.equal(merge("dims=2&layer=0&head=1", {}, defaults), "head=1");
+});
+
+test("merging changes some values and keeps the others", () => {
+  assert.equal(merge("?layer=3&head=9&sequence=7&token=2", { head: 4 }, defaults),
+    "layer=3&head=4&sequence=7&token=2");
+});
+
+test("null takes a name out, and so does the default", () => {
+  const query = "layer=3&sequence=7&token=2";
+  assert.equal(merge(query, { sequence: null, token: null, layer: 0 }, defaults), "");
+});
+
+test("zero is a value and not a missing one", () => {
+  assert.equal(merge("", { sequence: 0, token: 0 }, defaults), "sequence=0&token=0");
+});
+
+test("names that are not part of a view are dropped, also inherited ones", () => {
+  assert.equal(merge("?text=secret&layer=1", { toString: 1, sid: 2 }, defaults), "layer=1");
+});
+
+test("writing replaces the query and keeps path, anchor and history state", () => {
+  write("layer=4");
+  assert.deepEqual(written, [[{ key: 1 }, "", "/head?layer=4#map"]]);
+});
+
+test("writing the default view leaves no question mark", () => {
+  write("");
+  assert.deepEqual(written, [[{ key: 1 }, "", "/head#map"]]);
+});
+
+test("writing what is there already costs no history call", () => {
+  write("layer=3");
+  assert.deepEqual(written, []);
+});

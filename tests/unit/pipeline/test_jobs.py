@@ -1,0 +1,201 @@
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import jobs as jobs_module
+from pipeline.errors import JobError
+from pipeline.jobs import MAX_QUEUED, JobRecord, JobTable
+from pipeline.records import Progress
+from pipeline.store import Store
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def jobs(store):
+    return JobTable(store)
+
+
+def submit(jobs, n=0):
+    return jobs.submit("atlas", {"seed": n}, "somebody")
+
+
+def test_a_submitted_job_waits_and_is_plain_json(jobs):
+    job = submit(jobs)
+    assert (job.state, job.kind, job.spec, job.owner) == (
+        "queued", "atlas", {"seed": 0}, "somebody",
+    )  # fmt: skip
+    assert jobs.get(job.id) == job == JobRecord(**json.loads(json.dumps(dataclasses.asdict(job))))
+
+
+def test_equal_work_is_one_job_while_it_is_live(jobs):
+    first = submit(jobs)
+    assert submit(jobs).id == first.id
+    jobs.claim()
+    assert submit(jobs).id == first.id
+    jobs.finish(first.id, {})
+    assert submit(jobs).id != first.id
+
+
+def test_other_work_is_another_job(jobs):
+    assert submit(jobs, 0).id != submit(jobs, 1).id
+    assert submit(jobs, 0).id != jobs.submit("fetch", {"seed": 0}, "somebody").id
+
+
+def test_work_that_is_being_cancelled_is_not_joined(jobs):
+    first = submit(jobs)
+    jobs.claim()
+    jobs.cancel(first.id)
+    assert submit(jobs).id != first.id
+
+
+def test_a_full_queue_says_how_many_wait(jobs):
+    for n in range(MAX_QUEUED):
+        submit(jobs, n)
+    with pytest.raises(JobError, match=f"{MAX_QUEUED} jobs wait already"):
+        submit(jobs, -1)
+    assert submit(jobs, 5).spec == {"seed": 5}
+    assert len(jobs.list()) == MAX_QUEUED
+
+
+@pytest.mark.parametrize("job_id", ["", "live", "../" + "a" * 29, "A" * 32, "a" * 32 + "\n"])
+def test_an_id_is_32_hex_digits(jobs, job_id):
+    for ask in (jobs.get, jobs.position, jobs.cancel):
+        with pytest.raises(JobError, match="expected 32 hex digits"):
+            ask(job_id)
+
+
+def test_an_unknown_id_gives_none(jobs):
+    assert [ask("a" * 32) for ask in (jobs.get, jobs.position, jobs.cancel)] == [None] * 3
+
+
+def test_jobs_are_claimed_in_order_one_at_a_time(jobs):
+    first, second = submit(jobs, 1), submit(jobs, 2)
+    claimed = jobs.claim()
+    assert (claimed.id, claimed.state) == (first.id, "running")
+    assert jobs.running() == claimed
+    assert jobs.claim() is None
+    jobs.finish(first.id, {"captures": []})
+    assert jobs.claim().id == second.id
+
+
+def test_an_empty_queue_gives_nothing_to_claim(jobs):
+    assert jobs.claim() is None
+
+
+def test_one_of_many_claiming_processes_gets_a_job(store, jobs):
+    submit(jobs)
+    code = (
+        "import sys; from pathlib import Path; from pipeline.store import Store;"
+        "from pipeline.jobs import JobTable; job = JobTable(Store(Path(sys.argv[1]))).claim();"
+        "print(job is not None)"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(store.root)], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    outputs = [child.communicate()[0].strip() for child in children]
+    assert sorted(outputs) == [b"False", b"False", b"True"]
+
+
+def test_position_counts_what_comes_before(jobs):
+    ids = [submit(jobs, n).id for n in range(3)]
+    jobs.claim()
+    assert [jobs.position(job_id) for job_id in ids] == [0, 1, 2]
+    jobs.finish(ids[0], {})
+    assert [jobs.position(job_id) for job_id in ids] == [None, 0, 1]
+
+
+def test_a_waiting_job_is_cancelled_at_once(jobs):
+    job = submit(jobs)
+    assert jobs.cancel(job.id).state == "cancelled"
+    assert jobs.claim() is None
+
+
+def test_a_running_job_is_only_asked_to_stop(jobs):
+    job = submit(jobs)
+    jobs.claim()
+    asked = jobs.cancel(job.id)
+    assert asked.state == "running"
+    assert time.time() - asked.cancel_s < 5
+    assert jobs.cancel(job.id).cancel_s == asked.cancel_s
+    jobs.mark_cancelled(job.id)
+    assert jobs.get(job.id).state == "cancelled"
+
+
+def test_a_job_that_ended_cannot_be_cancelled_or_ended_again(jobs):
+    job = submit(jobs)
+    jobs.claim()
+    jobs.finish(job.id, {"n": 1})
+    assert jobs.cancel(job.id).state == "done"
+    jobs.fail(job.id, "too late")
+    assert (jobs.get(job.id).state, jobs.get(job.id).result) == ("done", {"n": 1})
+
+
+def test_progress_is_noted_while_the_job_runs_and_not_after(jobs):
+    job = submit(jobs)
+    jobs.claim()
+    updated = jobs.update(job.id, Progress("maps", 3, 72, "L1 H2"), seconds_left=4.5)
+    assert jobs.get(job.id) == updated
+    assert (updated.stage, updated.done, updated.total) == ("maps", 3, 72)
+    assert (updated.message, updated.seconds_left) == ("L1 H2", 4.5)
+    jobs.fail(job.id, "no memory")
+    jobs.update(job.id, Progress("maps", 72, 72), seconds_left=0)
+    ended = jobs.get(job.id)
+    assert (ended.done, ended.error, ended.seconds_left) == (3, "no memory", None)
+
+
+def test_an_update_does_not_undo_a_cancel(jobs):
+    job = submit(jobs)
+    jobs.claim()
+    jobs.cancel(job.id)
+    assert jobs.update(job.id, Progress("maps", 1, 2), seconds_left=None).cancel_s is not None
+
+
+def test_a_job_without_a_worker_is_interrupted_and_the_queue_is_kept(jobs):
+    first, second = submit(jobs, 1), submit(jobs, 2)
+    jobs.claim()
+    jobs.interrupt_running()
+    assert jobs.get(first.id).state == "interrupted"
+    assert "start it again" in jobs.get(first.id).error
+    assert jobs.claim().id == second.id
+
+
+def test_a_lost_list_of_waiting_jobs_is_made_anew(store, jobs):
+    ids = [submit(jobs, n).id for n in range(3)]
+    store.jobs.delete("live")
+    jobs.interrupt_running()
+    assert [jobs.position(job_id) for job_id in ids] == [0, 1, 2]
+
+
+def test_jobs_survive_a_restart_of_everything(store, jobs):
+    job = submit(jobs)
+    assert JobTable(Store(store.root)).list() == [job]
+
+
+def test_jobs_that_ended_a_week_ago_are_forgotten(jobs, monkeypatch):
+    monkeypatch.setattr(jobs_module, "KEEP_ENDED_S", -1.0)
+    old = submit(jobs, 1)
+    jobs.cancel(old.id)
+    assert jobs.get(old.id) is None
+    assert [job.spec for job in (submit(jobs, 2), *jobs.list())] == [{"seed": 2}] * 2
+
+
+def test_a_ruined_table_costs_the_queue_but_not_the_service(store, jobs):
+    job = submit(jobs)
+    (store.root / "jobs" / "cache.db").write_bytes(b"garbage" * 3000)
+    assert jobs.get(job.id) is None
+    assert jobs.claim() is None
+    assert submit(jobs).id == jobs.claim().id
