@@ -60,8 +60,7 @@ def backbone_of_graph(path: Path, pixel_values: NDArray[np.float32]) -> NDArray[
     last = next(i for i, node in enumerate(model.graph.node) if BACKBONE_OUTPUT in node.output)
     del model.graph.node[last + 1 :]
     del model.graph.output[:]
-    output = onnx.helper.make_tensor_value_info(BACKBONE_OUTPUT, onnx.TensorProto.FLOAT, None)
-    model.graph.output.append(output)
+    model.graph.output.append(onnx.ValueInfoProto(name=BACKBONE_OUTPUT))
     outputs: Any = ReferenceEvaluator(model).run(None, {"input_image": pixel_values})
     return np.asarray(outputs[0])
 

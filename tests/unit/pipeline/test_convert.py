@@ -6,10 +6,10 @@ from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto
+from onnx.numpy_helper import from_array
 
 from pipeline import convert
 from pipeline.convert import convert_dinov2s
@@ -113,20 +113,14 @@ def save_graph(path: Path, *, positions: tuple[tuple[int, ...], ...]) -> NDArray
         **{f"onnx::{i}": np.full(shape, i, np.float32) for i, shape in enumerate(positions)},
     }
     nodes = [
-        helper.make_node("MatMul", ["x", "onnx::MatMul_7"], ["product"]),
-        helper.make_node("Add", ["backbone.fc.bias", "product"], ["linear"]),
-        helper.make_node("Mul", ["linear", "backbone.norm.weight"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "backbone.norm.bias"], ["y"]),
+        NodeProto(op_type="MatMul", input=["x", "onnx::MatMul_7"], output=["product"]),
+        NodeProto(op_type="Add", input=["backbone.fc.bias", "product"], output=["linear"]),
+        NodeProto(op_type="Mul", input=["linear", "backbone.norm.weight"], output=["scaled"]),
+        NodeProto(op_type="Add", input=["scaled", "backbone.norm.bias"], output=["y"]),
     ]
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [value("x", onnx.TensorProto.FLOAT, (1, 3))],
-        [value("y", onnx.TensorProto.FLOAT, (1, 2))],
-        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
-    )
-    onnx.save(helper.make_model(graph), path)
+    tensors = [from_array(array, name) for name, array in arrays.items()]
+    model = ModelProto(graph=GraphProto(node=nodes, initializer=tensors))
+    path.write_bytes(model.SerializeToString())
     return weight
 
 
