@@ -77,7 +77,7 @@
       for (let row = 1; row < rows; row += 1) lines.push(`M0 ${row}H${columns}`);
       for (let column = 1; column < columns; column += 1) lines.push(`M${column} 0V${rows}`);
       svg.append(make_svg("path", { d: lines.join("") }));
-      this.frames = { hot: make("div", "qk-frame qk-faint"), picked: make("div", "qk-frame") };
+      this.frames = { hot: make("div", "qk-patch-frame qk-faint"), picked: make("div", "qk-patch-frame") };
       this.stage = make("div", "qk-stage", "", {
         role: "application", tabindex: "0",
         "aria-label": `Image of ${rows} by ${columns} patches; arrow keys move the picked patch`,

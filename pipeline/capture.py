@@ -148,6 +148,33 @@ def attention_weights(call: AttentionCall, additive: Tensor | None) -> Tensor:
     return torch.softmax(torch.cat([logits, sinks], dim=-1), dim=-1)[..., :-1]
 
 
+def check_call(call: AttentionCall, longest: int, n_sequences: int) -> None:
+    """Refuse a call that is not one attention of every token over its own sequence.
+
+    Parameters
+    ----------
+    longest, n_sequences : of the batch, in tokens and sequences.
+
+    Raises
+    ------
+    CaptureError
+        on another shape, or on queries and keys that are not finite.
+    """
+    expected = (n_sequences, longest)
+    for name, tensor in (("queries", call.query), ("keys", call.key)):
+        if (tensor.shape[0], tensor.shape[2]) != expected:
+            raise CaptureError(
+                f"{call.module} attends with {name} of shape {tuple(tensor.shape)} for "
+                f"{n_sequences} sequences of up to {longest} tokens; expected one {name[:-1]} a "
+                "token (windowed, pooled and cross attention cannot be shown)"
+            )
+        if not torch.isfinite(tensor).all():
+            raise CaptureError(
+                f"{call.module} produced {name} that are not finite numbers; expected finite "
+                "activations. Check the weights, or use another dtype"
+            )
+
+
 def _forward(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor]:

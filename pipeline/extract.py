@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.capture import AttentionCall, attention_weights, recording
+from pipeline.capture import AttentionCall, attention_weights, check_call, recording
 from pipeline.errors import CaptureError
-from pipeline.inputs import ModelInputs, text_tower, vision_tower
+from pipeline.inputs import ModelInputs, plan_batches, text_tower, vision_tower
 from pipeline.masks import by_position, for_batch, same_additive
 from pipeline.models import LoadedModel
 from pipeline.objects import ArrayWriter, ObjectRef
@@ -24,9 +24,6 @@ from pipeline.store import Store
 TOLERANCE = 1e-5
 # Relative to the norm of the last hidden state; other attention kernels sum in another order.
 HIDDEN_STATE_TOLERANCE = 1e-4
-# Bytes of one layer's attention weights in one batch.
-BATCH_BYTES = 64 * 2**20
-BATCH_SEQUENCES = 64
 
 Tensor = torch.Tensor
 Report = Callable[[Progress], None]
@@ -110,7 +107,7 @@ class Extraction:
             not finite, or cannot be rebuilt.
         """
         lengths = torch.tensor(np.diff(self._offset)[self._batch], device=call.query.device)
-        _check_call(call, int(lengths.max()), len(self._batch))
+        check_call(call, int(lengths.max()), len(self._batch))
         padding = torch.arange(call.key.shape[2], device=lengths.device) >= lengths[:, None]
         if call.module not in self._layers:
             self._layers[call.module] = self._open_layer(call, int(lengths[0]))
@@ -242,25 +239,6 @@ def extract(
     return layers, difference
 
 
-def plan_batches(lengths: NDArray[np.int64], *, n_heads: int) -> list[list[int]]:
-    """Group sequences of near length, longest first, under a budget of attention weights.
-
-    Parameters
-    ----------
-    lengths : (n_sequences,) int64 tokens.
-    n_heads : heads of one layer.
-    """
-    batches: list[list[int]] = []
-    longest = 0
-    for sequence in np.argsort(-lengths, kind="stable").tolist():
-        fits = BATCH_BYTES // (4 * n_heads * max(longest, 1) ** 2)
-        if not batches or len(batches[-1]) >= min(max(fits, 1), BATCH_SEQUENCES):
-            batches.append([])
-            longest = int(lengths[sequence])
-        batches[-1].append(sequence)
-    return batches
-
-
 def forward(tower: Any, features: dict[str, Tensor]) -> Tensor:
     """Run one forward pass without gradients; return the last hidden state."""
     arguments: dict[str, Any] = {k: v.to(tower.device) for k, v in features.items()}
@@ -293,22 +271,6 @@ def _check_all_layers(tower: Any, layers: list[CapturedLayer]) -> None:
             "transformers' attention interface, expected all; families with attention code of "
             "their own cannot be shown"
         )
-
-
-def _check_call(call: AttentionCall, longest: int, n_sequences: int) -> None:
-    expected = (n_sequences, longest)
-    for name, tensor in (("queries", call.query), ("keys", call.key)):
-        if (tensor.shape[0], tensor.shape[2]) != expected:
-            raise CaptureError(
-                f"{call.module} attends with {name} of shape {tuple(tensor.shape)} for "
-                f"{n_sequences} sequences of up to {longest} tokens; expected one {name[:-1]} a "
-                "token (windowed, pooled and cross attention cannot be shown)"
-            )
-        if not torch.isfinite(tensor).all():
-            raise CaptureError(
-                f"{call.module} produced {name} that are not finite numbers; expected finite "
-                "activations. Check the weights, or use another dtype"
-            )
 
 
 def _without_tensors(call: AttentionCall) -> AttentionCall:

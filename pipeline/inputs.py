@@ -20,6 +20,9 @@ from pipeline.specs import MAX_TOKENS
 # Longer texts are cut: the weights of one 1,024-token sequence are 4 MB a head.
 MAX_SEQUENCE_TOKENS = 1024
 MAX_SPECIAL_PATCHES = 16
+# Bytes of one layer's attention weights in one batch.
+BATCH_BYTES = 64 * 2**20
+BATCH_SEQUENCES = 64
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,25 @@ def prepare_inputs(loaded: LoadedModel, corpus: Corpus, *, seed: int) -> ModelIn
     if corpus.modality == "text":
         return _text_inputs(loaded, corpus, seed)
     return _image_inputs(loaded, corpus, seed)
+
+
+def plan_batches(lengths: NDArray[np.int64], *, n_heads: int) -> list[list[int]]:
+    """Group sequences of near length, longest first, under a budget of attention weights.
+
+    Parameters
+    ----------
+    lengths : (n_sequences,) int64 tokens.
+    n_heads : heads of one layer.
+    """
+    batches: list[list[int]] = []
+    longest = 0
+    for sequence in np.argsort(-lengths, kind="stable").tolist():
+        fits = BATCH_BYTES // (4 * n_heads * max(longest, 1) ** 2)
+        if not batches or len(batches[-1]) >= min(max(fits, 1), BATCH_SEQUENCES):
+            batches.append([])
+            longest = int(lengths[sequence])
+        batches[-1].append(sequence)
+    return batches
 
 
 def seen_images(loaded: LoadedModel, inputs: ModelInputs, start: int, end: int) -> list[bytes]:

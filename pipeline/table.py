@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 DATABASE = "cache.db"
 BUSY_TIMEOUT_S = 10.0
+BUSY_PAUSE_S = 0.02
 SETTINGS = {
     "eviction_policy": "none",
     # SQLite before 3.51.3 can corrupt a write-ahead log that many connections share.
@@ -177,8 +178,15 @@ class Table:
             self._on_new()
 
     def _connect(self) -> Any:
-        folder = str(self._folder)
-        return diskcache.Cache(folder, disk=JsonDisk, timeout=BUSY_TIMEOUT_S, **SETTINGS)
+        """Open the database; while it does so, diskcache does not wait for other writers itself."""
+        folder, deadline_s = str(self._folder), time.monotonic() + BUSY_TIMEOUT_S
+        while True:
+            try:
+                return diskcache.Cache(folder, disk=JsonDisk, timeout=BUSY_TIMEOUT_S, **SETTINGS)
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                    raise
+            time.sleep(BUSY_PAUSE_S)
 
     def _set_aside(self, cause: BaseException) -> None:
         logger.warning("%s is damaged (%s); set aside, a new one begins", self._database, cause)

@@ -23,6 +23,11 @@ STAGES = {
 
 def register(app: Dash, service: Service, *, allow_any_model: bool) -> None:
     """Connect the buttons and the status line."""
+    _register_starts(app, service, allow_any_model=allow_any_model)
+    _register_following(app, service)
+
+
+def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> None:
 
     @app.callback(
         Output(ids.JOB, "data", allow_duplicate=True),
@@ -60,6 +65,8 @@ def register(app: Dash, service: Service, *, allow_any_model: bool) -> None:
         )
         return job, message or "The build is queued; the line below shows how far it is."
 
+
+def _register_following(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.JOB_STATUS, "children"), Output(ids.JOB_BAR, "value"),
         Output(ids.JOB_BAR, "max"), Output(ids.JOB_BAR, "hidden"), Output(ids.CANCEL, "hidden"),

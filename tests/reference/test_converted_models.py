@@ -1,11 +1,9 @@
 """Converted models against an independent answer: ONNX's own evaluator, and a known fact.
 
-Needs the packages of requirements-models.txt. The conversion of SmolLM2 takes half a minute, so it
-is kept in pytest's cache until convert.py changes.
+Needs the packages of requirements-models.txt.
 """
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,10 @@ from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 from transformers import AutoModelForCausalLM
 
-from pipeline import convert
 from pipeline.catalogue import ModelEntry, find_source, packaged_path, read_catalogue
 from pipeline.errors import ModelError
 from pipeline.models import LoadedModel, load, prepare
+from pipeline.store import Store
 
 BACKBONE_OUTPUT = "/backbone/layernorm/Add_1_output_0"
 
@@ -78,15 +76,9 @@ def test_dinov2s_computes_what_its_onnx_graph_computes(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
 
 
-def test_smollm2_still_knows_the_capital_of_france(pytestconfig: pytest.Config) -> None:
+def test_smollm2_still_knows_the_capital_of_france(real_store: Store) -> None:
     entry = installed("smollm2")
-    assert pytestconfig.cache is not None
-    kept = pytestconfig.cache.mkdir("smollm2")
-    version = f"{entry.version}-{sha256(Path(convert.__file__))}"
-    for old in kept.iterdir():
-        if old.name != version:
-            shutil.rmtree(old)
-    loaded = converted("smollm2", kept / version)
+    loaded = converted("smollm2", real_store.root)
     check_counts(loaded, entry)
     assert loaded.model.config.num_key_value_heads == entry.kv_heads
     whole: Any = AutoModelForCausalLM.from_pretrained(loaded.source.folder, local_files_only=True)

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import diskcache
 import pytest
 
 from pipeline.errors import SpaceError, StoreError
@@ -191,3 +192,21 @@ def test_a_full_disk_frees_the_reserve_then_is_a_space_error(folder, monkeypatch
         table.change(full)
     assert not (folder.parent / "reserve").exists()
     assert table.get("a") == 1
+
+
+def test_opening_waits_for_another_writer(folder, monkeypatch):
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    left = [busy, busy]
+    drop = diskcache.Cache.drop_tag_index
+
+    def sometimes_busy(cache):
+        if left:
+            raise left.pop()
+        drop(cache)
+
+    monkeypatch.setattr(diskcache.Cache, "drop_tag_index", sometimes_busy)
+    table = Table(folder)
+    table.set("a", 1)
+    assert table.get("a") == 1
+    assert left == []
