@@ -20,7 +20,7 @@ run: setup
 setup: $(RUN_STAMP)
 
 setup-dev: $(DEV_STAMP)
-	@scripts/install-browser
+	@VENV="$(VENV)" scripts/install-browser
 
 test: setup-dev lint
 	$(BIN)/python -m pytest

@@ -206,7 +206,8 @@
 
     draw_labels(context, placed) {
       const { near, found, all } = this.sets;
-      if (!near && !this.options.labels) return 0;
+      // The patches of an image are their own labels, and too many for words.
+    if (!this.options.labels && (!near || this.data.is_image)) return 0;
       const { width, height } = this.size;
       const text_of = (index) => this.label_of(index, near !== null);
       const wanted = head_overlay.labels_in_sight(

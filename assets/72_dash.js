@@ -11,9 +11,13 @@
     ArrowLeft: { layer: 0, head: -1 }, ArrowRight: { layer: 0, head: 1 },
     ArrowUp: { layer: -1, head: 0 }, ArrowDown: { layer: 1, head: 0 },
   };
-  const pages = { "/": "matrix", "/head": "head" };
   const views_of = { matrix: ["matrix-view"], head: ["head-view", "head-bar"] };
   const panel_kinds = { text: ["sentence-view", "bipartite"], image: ["image-view", "image_panel"] };
+
+  /** Return which page an address shows: "matrix", "head" or "other". */
+  function page_of(pathname) {
+    return { "/": "matrix", "/head": "head" }[pathname] ?? "other";
+  }
 
   let now = null; // what is shown; see `show`
   const remembered = new Map(); // address -> promise of its JSON: token tables
@@ -44,18 +48,18 @@
     for (const id of names) qk_atlas.views[id]?.destroy();
   }
 
-  function open_head({ layer, head }) {
-    const view = { ...now.view, layer, head };
-    if (now.page === "head") set_props("shell-place", { data: { layer, head } });
-    else {
-      const search = session.address("", view, now.defaults);
-      set_props("shell-location", { pathname: "/head", search });
-    }
+  /**
+   * Go to another page. The address bar may be ahead of what dcc.Location knows, because `show`
+   * rewrites it, so the page is changed as the browser's own arrows do it.
+   */
+  function go_to(page, view) {
+    history.pushState({}, "", session.address(page, view, now.defaults));
+    dispatchEvent(new PopStateEvent("popstate", { state: {} }));
   }
 
-  function open_matrix() {
-    const search = session.address("", now.view, now.defaults);
-    set_props("shell-location", { pathname: "/", search });
+  function open_head({ layer, head }) {
+    if (now.page === "head") set_props("shell-place", { data: { layer, head } });
+    else go_to("/head", { ...now.view, layer, head });
   }
 
   function show_matrix({ atlas, view, defaults, map, options, scale, progress }) {
@@ -86,7 +90,7 @@
     }, on_map_event);
     const bar = { layer, head, cells: atlas.cells, map: map.key };
     put("head-bar", "head_bar", bar, {}, (event) => (
-      event.type === "open" ? open_head(event) : open_matrix()
+      event.type === "open" ? open_head(event) : go_to("/", now.view)
     ));
     show_quality(state);
     show_panel(state).catch((error) => console.warn(error));
@@ -178,15 +182,15 @@
 
   /**
    * Draw what the controls and stores say.
-   * @returns {Array} links to matrix and head, page, status text, whether something is missing
+   * @returns {Array} links to matrix and head, status text, whether something is missing
    */
   function show(
     pathname, atlas, method, dims, encoding, palette, scale, show_list, hits, place, picked,
     progress, theme, _matrix_ready, _head_ready, defaults,
   ) {
-    const page = pages[pathname] ?? "other";
+    const page = page_of(pathname);
     if (!atlas || !method || !place) {
-      return ["/", "/head", page, "", true, "", true];
+      return ["/", "/head", "", true, "", true];
     }
     const view = view_of({
       atlas, method, dims, encoding, palette, place: fit_place(place, atlas), picked,
@@ -207,7 +211,7 @@
     const links = ["/", "/head"].map((path) => session.address(path, view, defaults));
     const status = missing || !atlas.summary
       ? "" : `${atlas.summary} · ${session.map_name(method, dims)}`;
-    return [...links, page, status, !missing, missing, !missing || atlas.building];
+    return [...links, status, !missing, missing, !missing || atlas.building];
   }
 
   function draw_page(state) {
@@ -243,6 +247,6 @@
   });
 
   globalThis.dash_clientside = Object.assign({}, globalThis.dash_clientside, {
-    qk_atlas: { show, toggle_theme, copy_link },
+    qk_atlas: { show, page_of, toggle_theme, copy_link },
   });
 })();

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dash
 import pytest
 
 from pipeline import convert
@@ -28,13 +26,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark in ("gpu", "network"):
             if item.get_closest_marker(mark) and not config.getoption(f"--{mark}"):
                 item.add_marker(pytest.mark.skip(reason=f"not asked for: pytest --{mark}"))
-
-
-@pytest.fixture(autouse=True)
-def clean_page_registry() -> Iterator[None]:
-    """Dash keeps its pages in the process; every app of a test brings its own."""
-    yield
-    dash.page_registry.clear()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ def register(app: Dash) -> None:
     app.clientside_callback(
         ClientsideFunction("qk_atlas", "show"),
         Output(ids.MATRIX_LINK, "href"), Output(ids.HEAD_LINK, "href"),
-        Output(ids.FRAME, "data-page"), Output(ids.STATUS, "children"),
+        Output(ids.STATUS, "children"),
         Output(ids.MISSING, "hidden"), Output(ids.MISSING_TEXT, "children"),
         Output(ids.BUILD, "hidden"),
         Input(ids.LOCATION, "pathname"), Input(ids.ATLAS, "data"), Input(ids.METHOD, "value"),
@@ -22,6 +22,11 @@ def register(app: Dash) -> None:
         Input(ids.THEME, "data"), Input(ids.MATRIX_READY, "data", allow_optional=True),
         Input(ids.HEAD_READY, "data", allow_optional=True), State(ids.DEFAULTS, "data"),
     )  # fmt: skip
+    app.clientside_callback(
+        ClientsideFunction("qk_atlas", "page_of"),
+        Output(ids.FRAME, "data-page"),
+        Input(ids.LOCATION, "pathname"),
+    )
     app.clientside_callback(
         ClientsideFunction("qk_atlas", "toggle_theme"),
         Output(ids.THEME, "data"),

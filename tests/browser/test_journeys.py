@@ -24,33 +24,27 @@ def captures(store: Store) -> dict[str, Capture]:
     return {record["model"]: read_atlas(store, record["key"]).capture for record in records}
 
 
-def place_of(page: Page, captures: dict[str, Capture], *, token: int, side: str) -> dict[str, Any]:
-    """Return where on the page the query or key of a token is drawn."""
+def loneliest_point(page: Page) -> dict[str, Any]:
+    """Return token, side and place on the page of the point that is farthest from all others."""
     found: dict[str, Any] = page.evaluate(
-        """([token, side]) => {
-            const view = qk_atlas.views["head-view"];
-            const index = view.data.point_of({ token, side });
-            const box = document.querySelector(".qk-head-canvas").getBoundingClientRect();
-            const { x, y } = view.placed_css();
-            return { x: box.left + x[index], y: box.top + y[index] };
-        }""",
-        [token, side],
-    )
-    return found
-
-
-def outermost_token(page: Page) -> tuple[int, str]:
-    """Return token and side of the point that lies highest: nothing is drawn over it."""
-    token, side = page.evaluate(
         """() => {
             const view = qk_atlas.views["head-view"];
-            const { y } = view.placed_css();
-            const index = y.indexOf(Math.min(...y));
+            const { x, y } = view.placed_css();
+            const gap = (i) => {
+                let least = Infinity;
+                for (let j = 0; j < x.length; j += 1) {
+                    if (j !== i) least = Math.min(least, Math.hypot(x[i] - x[j], y[i] - y[j]));
+                }
+                return least;
+            };
+            const gaps = Array.from(x, (_, i) => gap(i));
+            const index = gaps.indexOf(Math.max(...gaps));
+            const box = document.querySelector(".qk-head-canvas").getBoundingClientRect();
             const { token, side } = view.data.meaning_of(index);
-            return [token, side];
+            return { token, side, x: box.left + x[index], y: box.top + y[index] };
         }"""
     )
-    return token, side
+    return found
 
 
 def test_the_matrix_shows_every_head(new_page: NewPage) -> None:
@@ -85,9 +79,9 @@ def test_a_click_on_a_point_shows_its_sentence(
 ) -> None:
     page = new_page("/head?layer=2&head=4&method=pca")
     wait_for(page, HEAD, state="ready")
-    token, side = outermost_token(page)
-    place = place_of(page, captures, token=token, side=side)
-    page.mouse.click(place["x"], place["y"])
+    point = loneliest_point(page)
+    token, side = point["token"], point["side"]
+    page.mouse.click(point["x"], point["y"])
     tokens = captures["minilm"].tokens
     sequence = int(tokens.sequence_index[token])
     start, end = tokens.sequence_offset[sequence : sequence + 2]
@@ -175,9 +169,10 @@ def test_arrows_lead_to_the_neighbours_and_keep_the_sentence(new_page: NewPage) 
 def test_method_mode_and_colour_change_the_picture(new_page: NewPage) -> None:
     page = new_page("/?method=pca")
     flat = wait_for(page, MATRIX, state="ready")
-    page.locator("#controls-dims").get_by_text("3-D").click()
+    # Dash lays the button's face over the radio button that takes the keyboard.
+    page.get_by_role("radio", name="3-D").check(force=True)
     deep = wait_for_change(page, flat)
-    page.locator("#controls-palette").get_by_text("classic").click()
+    page.get_by_role("radio", name="classic").check(force=True)
     wait_for_change(page, deep)
     assert "dims=3" in page.url
     assert "palette=classic" in page.url
@@ -217,9 +212,9 @@ def test_patches_are_drawn_and_a_click_shows_their_image(
 ) -> None:
     page = new_page(f"/head?{DINO}&method=pca&layer=11&head=2")
     wait_for(page, HEAD, state="ready", layer=11, head=2)
-    token, side = outermost_token(page)
-    place = place_of(page, captures, token=token, side=side)
-    page.mouse.click(place["x"], place["y"])
+    point = loneliest_point(page)
+    token, side = point["token"], point["side"]
+    page.mouse.click(point["x"], point["y"])
     tokens = captures["dinov2s"].tokens
     picked = {"side": side, "position": int(tokens.token_index[token])}
     state = wait_for(page, IMAGE, state="ready", picked=picked)
