@@ -39,6 +39,11 @@ def register_routes(server: Flask, service: Service) -> None:
             abort(404)
         return _binary(lookup_table(palette, theme))
 
+    # Dash answers every address that nobody else does with its page; data routes have none.
+    @api.get("/<path:rest>")
+    def unknown(rest: str) -> Response:
+        abort(404)
+
     @api.errorhandler(PipelineError)
     def not_there(error: PipelineError) -> tuple[str, int]:
         return str(error), 404

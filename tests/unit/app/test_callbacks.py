@@ -1,0 +1,110 @@
+"""What the callbacks do, called as functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.callbacks.atlas import choices, describe, usual_method
+from app.callbacks.build import tell
+from app.callbacks.find import search
+from app.view_state import ViewState
+from pipeline.jobs import JobRecord
+from pipeline.service import Service
+
+JOB = JobRecord("0" * 32, "", "build", {"model": "m", "corpus": "c"}, "me", "running", 0.0,
+                stage="maps", done=3, total=72, seconds_left=200.0)  # fmt: skip
+
+
+def test_an_atlas_is_described_by_names_and_digests(
+    service: Service, tiny_atlas: dict[str, Any], tiny_corpus: Path
+) -> None:
+    found = describe(service, "tiny/bert", str(tiny_corpus), "faithful")
+    assert found["atlas"] == tiny_atlas["atlas"]
+    assert (found["rows"], found["columns"], len(found["cells"])) == (2, 4, 8)
+    assert set(found["maps"]) == {"pca_2", "pca_3"}
+    assert all(one["complete"] for one in found["maps"].values())
+
+
+def test_a_missing_atlas_is_said_in_words(service: Service) -> None:
+    found = describe(service, "gpt2", "pairs", "paper")
+    assert found["missing"] == "There is no atlas of gpt2 on pairs yet."
+    assert "capture" not in found
+
+
+def test_pca_is_shown_where_the_usual_maps_are_not_there(
+    service: Service, tiny_corpus: Path
+) -> None:
+    state = ViewState(model="tiny/bert", corpus=str(tiny_corpus))
+    assert usual_method(service, state) == "pca"
+
+
+def test_known_models_and_what_has_an_atlas_can_be_chosen(service: Service) -> None:
+    models, corpora = choices(service, ViewState(model="else/where"))
+    assert {"minilm", "tiny/bert", "else/where"} <= {one["value"] for one in models}
+    assert {"sentences", "photos"} <= {one["value"] for one in corpora}
+
+
+def test_a_search_counts_tokens(service: Service, tiny_atlas: dict[str, Any]) -> None:
+    atlas = service.atlas(tiny_atlas["atlas"])
+    text = atlas.capture.tokens.token_text
+    found, words = search(service, "[cls]", {"capture": atlas.record["capture"]})
+    assert found == [i for i, one in enumerate(text) if one == "[CLS]"]
+    assert words == "9 tokens"
+
+
+@pytest.mark.parametrize("query", [None, "", "  ", 7, {"x": 1}])
+def test_no_search_is_no_highlight(service: Service, query: Any) -> None:
+    assert search(service, query, {"capture": "0" * 64}) == (None, "")
+
+
+def test_a_search_in_an_atlas_that_is_gone_says_so(service: Service) -> None:
+    found, words = search(service, "may", {"capture": "0" * 64})
+    assert found is None
+    assert "not in the cache" in words
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (JOB, "m on c: laying out heads 3 of 72, about 3 min left"),
+        (replace(JOB, state="queued"), "m on c: waiting, 2 before it"),
+        (replace(JOB, state="failed", error="No such file."), "m on c: failed. No such file."),
+        (replace(JOB, state="done"), "m on c: built"),
+    ],
+)
+def test_a_build_is_told_in_one_line(job: JobRecord, expected: str) -> None:
+    assert tell(job, 2) == expected
+
+
+@pytest.mark.parametrize("path", ["/", "/head", "/build", "/about", "/_dash-layout"])
+def test_every_page_answers_with_the_headers_that_protect_it(
+    client: FlaskClient, path: str
+) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "unsafe-eval" not in response.headers["Content-Security-Policy"]
+
+
+def callback_body(output: str, inputs: list[tuple[str, str, Any]]) -> dict[str, Any]:
+    rows = [{"id": name, "property": prop, "value": value} for name, prop, value in inputs]
+    return {"output": output, "outputs": {}, "inputs": rows, "changedPropIds": []}
+
+
+@pytest.mark.parametrize("value", [None, {"x": [1]}, ["a"], 3.5, True, "x" * 5000])
+def test_a_callback_with_nonsense_is_no_fault_of_the_server(
+    client: FlaskClient, value: Any
+) -> None:
+    body = callback_body(
+        "..shell-hits.data...controls-search-count.children..",
+        [("controls-search", "value", value), ("shell-atlas", "data", value)],
+    )
+    body["outputs"] = [
+        {"id": "shell-hits", "property": "data"},
+        {"id": "controls-search-count", "property": "children"},
+    ]
+    assert client.post("/_dash-update-component", json=body).status_code == 200
