@@ -41,7 +41,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
         use_pages=True,
         pages_folder="",
         assets_folder=str(ASSETS),
-        compress=False,
+        compress=True,  # scripts and JSON; not the binary routes, which hardly shrink
         on_error=_report_error,
     )
     pages = {

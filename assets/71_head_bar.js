@@ -21,7 +21,9 @@
         + "vectors. 1 would be perfect.",
     },
   ];
-  const words = { good: "good", doubtful: "doubtful", bad: "do not read distances" };
+  const words = {
+    good: "good", doubtful: "doubtful", bad: "weak, do not read distances here",
+  };
 
   /** Return "good", "doubtful" or "bad" for a quality figure. */
   function level_of({ good, doubtful, less }, value) {
@@ -62,8 +64,8 @@
   function pill(figure, value) {
     const level = level_of(figure, value);
     const text = `${figure.text} ${short_number(value)}`;
-    const shown = level === "bad" ? `${text}: ${words.bad}` : text;
-    return make("span", "qk-pill", shown, {
+    const shown = { good: "", doubtful: " doubtful", bad: " weak" }[level];
+    return make("span", "qk-pill", text + shown, {
       "data-level": level, title: `${figure.help} Here: ${words[level]}.`,
     });
   }
@@ -83,7 +85,7 @@
       const middle = make("span", "qk-head-title");
       middle.append(title, this.pills);
       element.replaceChildren(
-        buttons.left, buttons.right, buttons.up, buttons.down, middle, back,
+        buttons.left, middle, buttons.right, buttons.up, buttons.down, back,
       );
       qk_atlas.views[element.id] = this;
     }

@@ -77,10 +77,12 @@ class Extraction:
     inputs : sequences to run; the longest come first, so that the mask and bias by position of the
         first batch holds those of all others.
     store : where the files are published.
+    n_layers : how many layers are expected; only to tell early that they do not fit on the disk.
     """
 
-    def __init__(self, inputs: ModelInputs, store: Store) -> None:
+    def __init__(self, inputs: ModelInputs, store: Store, *, n_layers: int) -> None:
         self._inputs = inputs
+        self._n_layers = n_layers
         self._store = store
         self._offset = inputs.table.sequence_offset
         self._layers: dict[str, _Layer] = {}
@@ -124,6 +126,9 @@ class Extraction:
     def _open_layer(self, call: AttentionCall, longest: int) -> _Layer:
         n = self._inputs.table.n_tokens
         (n_heads, head_dim), n_kv_heads = call.query.shape[1::2], call.key.shape[1]
+        if not self._layers:  # the first of layers that are mostly alike
+            layer_bytes = 4 * (n_heads + n_kv_heads) * n * head_dim
+            self._store.require_space(self._n_layers * layer_bytes)
         return _Layer(
             call=_without_tensors(call),
             queries=self._open_file((n_heads, n, head_dim)),
@@ -225,7 +230,8 @@ def extract(
     expected = forward(tower, first)
     hidden = []
     n_done = 0
-    with Extraction(inputs, store) as extraction:
+    n_layers = expected_layers(tower)
+    with Extraction(inputs, store, n_layers=n_layers) as extraction:
         with recording(tower, extraction.write):
             for sequences in batches:
                 extraction.start_batch(sequences)
@@ -235,7 +241,12 @@ def extract(
                 report(Progress("capture", n_done, len(inputs.chosen)))
         difference = _hidden_state_difference(hidden[0], expected, first.get("attention_mask"))
         layers = extraction.publish()
-    _check_all_layers(tower, layers)
+    if len(layers) < n_layers:
+        raise CaptureError(
+            f"{len(layers)} of {n_layers} attention layers of {type(tower).__name__} called "
+            "transformers' attention interface, expected all; families with attention code of "
+            "their own cannot be shown"
+        )
     return layers, difference
 
 
@@ -260,17 +271,12 @@ def _hidden_state_difference(found: Tensor, expected: Tensor, mask: Tensor | Non
     return error
 
 
-def _check_all_layers(tower: Any, layers: list[CapturedLayer]) -> None:
+def expected_layers(tower: Any) -> int:
+    """Return how many layers of a model have attention, by its configuration."""
     kinds = getattr(tower.config, "layer_types", None)
-    expected = getattr(tower.config, "num_hidden_layers", None) or 1
     if kinds:
-        expected = sum("linear" not in kind and "mamba" not in kind for kind in kinds)
-    if len(layers) < expected:
-        raise CaptureError(
-            f"{len(layers)} of {expected} attention layers of {type(tower).__name__} called "
-            "transformers' attention interface, expected all; families with attention code of "
-            "their own cannot be shown"
-        )
+        return sum("linear" not in kind and "mamba" not in kind for kind in kinds)
+    return getattr(tower.config, "num_hidden_layers", None) or 1
 
 
 def _without_tensors(call: AttentionCall) -> AttentionCall:

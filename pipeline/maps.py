@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -30,6 +32,8 @@ from pipeline.records import Progress
 from pipeline.sampling import N_PAIRS, sample_pairs
 from pipeline.specs import head_key
 from pipeline.store import Store
+
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 Report = Callable[[Progress], None]
 
@@ -236,5 +240,7 @@ def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def _one_thread() -> None:
     """Threads inside a head scale badly; one process a core does not."""
+    # Linux ends the process with its parent: killed for memory, that cannot do it itself.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     threadpool_limits(1)
     os.nice(5)  # the page stays quick while heads are computed

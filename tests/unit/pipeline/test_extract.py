@@ -12,7 +12,7 @@ import torch
 from pipeline import extract as extract_module
 from pipeline import inputs as inputs_module
 from pipeline.corpora import load_corpus
-from pipeline.errors import CaptureError
+from pipeline.errors import CaptureError, SpaceError
 from pipeline.extract import CapturedLayer, extract
 from pipeline.inputs import plan_batches, prepare_inputs
 from pipeline.models import LoadedModel
@@ -130,3 +130,22 @@ def test_progress_counts_sequences(hub_cache: Path, tiny_corpus: Path, store: St
     seen: list[Progress] = []
     extract(loaded, inputs, store, report=seen.append)
     assert seen[-1] == Progress("capture", 9, 9)
+
+
+def test_a_capture_that_does_not_fit_on_the_disk_is_refused_at_once(
+    hub_cache: Path, tiny_corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def no_space(needed_bytes: int) -> None:
+        asked.append(needed_bytes)
+        raise SpaceError("needs much, free little")
+
+    monkeypatch.setattr(store, "require_space", no_space)
+    inputs = prepare_inputs(
+        loaded := load_tiny("tiny/bert", hub_cache), load_corpus(str(tiny_corpus)), seed=0
+    )
+    with pytest.raises(SpaceError):
+        extract(loaded, inputs, store, report=lambda _: None)
+    # Two layers of four query and four key heads, eight numbers of four bytes each.
+    assert asked == [2 * (4 + 4) * inputs.table.n_tokens * 8 * 4]

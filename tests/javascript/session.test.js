@@ -1,0 +1,49 @@
+"use strict";
+
+const test = require("node:test");
+const assert = require("node:assert/strict");
+
+require("../../assets/28_attention.js");
+require("../../assets/50_url.js");
+const session = require("../../assets/70_session.js");
+
+const defaults = { model: "minilm", method: "tsne", dims: 2, layer: 0, head: 0, sequence: null };
+
+test("each query has lines to its two strongest keys, none below 0.05", () => {
+  const weights = Float32Array.from([0.5, 0.3, 0.2, 0.96, 0.04, 0, 0.03, 0.03, 0.94]);
+  const lines = session.attention_lines(weights, 10);
+  assert.deepEqual(
+    lines.map(({ query_token, key_token }) => [query_token, key_token]),
+    [[10, 10], [10, 11], [11, 10], [12, 12]],
+  );
+  assert.ok(Math.abs(lines[0].weight - 0.5) < 1e-6);
+});
+
+test("neighbours lie in the grid, holes and edges have none", () => {
+  const cells = [{ layer: 0, head: 0 }, { layer: 0, head: 1 }, { layer: 2, head: 0 }];
+  const from = { layer: 0, head: 0 };
+  assert.deepEqual(session.neighbour(cells, from, { layer: 0, head: 1 }), { layer: 0, head: 1 });
+  assert.equal(session.neighbour(cells, from, { layer: 1, head: 0 }), null);
+  assert.equal(session.neighbour(cells, from, { layer: 0, head: -1 }), null);
+});
+
+test("an address names what differs from the default view", () => {
+  assert.equal(session.address("/", { ...defaults }, defaults), "/");
+  assert.equal(session.address("/head", { ...defaults, layer: 3 }, defaults), "/head?layer=3");
+});
+
+test("the address of a head is left open for every cell", () => {
+  assert.equal(session.head_address({ ...defaults, layer: 2 }, defaults),
+    "/head?layer={layer}&head={head}");
+  assert.equal(session.head_address({ ...defaults, method: "pca" }, defaults),
+    "/head?method=pca&layer={layer}&head={head}");
+});
+
+test("what is missing is said in words", () => {
+  const view = { method: "umap", dims: 3 };
+  const atlas = { capture: "c", maps: { pca_2: {} } };
+  assert.equal(session.missing_text(atlas, view), "UMAP 3-D is not computed for this atlas yet.");
+  assert.equal(session.missing_text(atlas, { method: "pca", dims: 2 }), "");
+  assert.equal(session.missing_text({ missing: "No atlas." }, view), "No atlas.");
+  assert.match(session.missing_text({ missing: "No.", building: true }, view), /being built/);
+});
