@@ -128,6 +128,7 @@
       }
       const faded = near ? not_in_sequence : not_found;
       this.draw_set(all, { faded, opacity: 1, growth: 1 });
+      this.frame.depths?.fill(Infinity); // what was chosen is seen through what was not
       if (near) this.draw_set(near, { faded: 1, opacity: 1, growth: growths.near });
       if (found) this.draw_set(found, { faded: 1, opacity: 1, growth: growths.found });
     }

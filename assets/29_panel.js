@@ -5,22 +5,7 @@
   const qk_atlas = (globalThis.qk_atlas ??= {});
   qk_atlas.views ??= {};
 
-  const canvas_side_max = 8192;
-
-  /**
-   * Make an element; text only ever becomes text.
-   * @param {string} tag
-   * @param {string} class_name
-   * @param {string} [text]
-   * @param {Object<string, string>} [attributes]
-   */
-  function make(tag, class_name, text = "", attributes = {}) {
-    const element = document.createElement(tag);
-    element.className = class_name;
-    element.textContent = text;
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    return element;
-  }
+  const { make, fit_canvas, fetch_array } = qk_atlas.stage;
 
   /** Make an SVG element with the given attributes. */
   function make_svg(tag, attributes) {
@@ -48,24 +33,10 @@
     table.replaceChildren(make("caption", "", caption), head, ...body);
   }
 
-  /** Give a canvas the size of its box in device pixels; return its context in CSS pixels. */
-  function fit_canvas(canvas, width, height) {
-    const scale = Math.min(devicePixelRatio, canvas_side_max / Math.max(width, height));
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
-    const context = canvas.getContext("2d");
-    context.scale(scale, scale);
-    return context;
-  }
-
   /** Return the weights of a config, fetched if it names an address: (n_tokens ** 2) float32. */
   async function load_weights({ weights, weights_url, tokens }, signal) {
     const n_weights = tokens.length ** 2;
-    if (!weights) {
-      const response = await fetch(weights_url, { signal });
-      if (!response.ok) throw new Error(`the server answered ${response.status}`);
-      weights = new Float32Array(await response.arrayBuffer());
-    }
+    weights ??= await fetch_array(weights_url, Float32Array, signal);
     if (weights.length === n_weights) return weights;
     throw new Error(`found ${weights.length} weights, expected ${n_weights}`);
   }
@@ -214,5 +185,5 @@
     return new View(element, config, on_event, kept);
   }
 
-  qk_atlas.panel = { make, make_svg, fill_table, fit_canvas, load_weights, Panel, mount };
+  qk_atlas.panel = { make_svg, fill_table, load_weights, Panel, mount };
 })();

@@ -12,7 +12,8 @@
   const { format_weight, other_side, pairs_above, reaches, strongest, visible_text, weights_of } =
     qk_atlas.attention;
   const { count_text, curve, moved, row_height, word_pieces } = qk_atlas.bipartite;
-  const { Panel, fill_table, fit_canvas, load_weights, make, make_svg, mount } = qk_atlas.panel;
+  const { fit_canvas, make } = qk_atlas.stage;
+  const { Panel, fill_table, load_weights, make_svg, mount } = qk_atlas.panel;
 
   /**
    * config: {tokens: {text, special}[], weights: Float32Array (n_tokens * n_tokens), row = query,
@@ -136,7 +137,10 @@
       this.drawn = wanted;
       this.lines = pairs_above(this.weights, threshold);
       const n_tokens = this.tokens.length;
-      const context = fit_canvas(this.canvas, width, n_tokens * row_height);
+      const ratio = fit_canvas(this.canvas, width, n_tokens * row_height);
+      const context = this.canvas.getContext("2d");
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.clearRect(0, 0, width, n_tokens * row_height);
       context.strokeStyle = getComputedStyle(this.canvas).color;
       for (const pair of this.lines.pairs) {
         const [x, y, ...rest] = curve(Math.floor(pair / n_tokens), pair % n_tokens, width);

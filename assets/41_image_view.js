@@ -9,7 +9,8 @@
   const { format_weight, other_side, strongest, visible_text, weights_of } = qk_atlas.attention;
   const { largest_of_patches, moved_patch, opacity_of, patch_at, patch_positions } =
     qk_atlas.image_panel;
-  const { Panel, fill_table, load_weights, make, make_svg, mount } = qk_atlas.panel;
+  const { make } = qk_atlas.stage;
+  const { Panel, fill_table, load_weights, make_svg, mount } = qk_atlas.panel;
 
   /** Say where a token is: the place of a patch, the name of a special token. */
   function place_name({ text, row, column }) {
