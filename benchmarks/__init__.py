@@ -1,1 +1,1 @@
-"""Each script compares us with a named peer, or one of our own ways, in one run."""
+"""Comparisons with named peers; each prints the ratio, the quality of both and all versions."""

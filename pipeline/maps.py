@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.atlas import Atlas, read_atlas, read_cells, read_coordinates
 from pipeline.errors import JobError
 from pipeline.projection import METHODS, frame
+from pipeline.projection.knn import nearest_neighbours
 from pipeline.projection.pca import project_pca
 from pipeline.quality import (
     distance_dot_correlation,
@@ -163,11 +164,13 @@ def compute_head(task: HeadTask) -> None:
     in_space = mixing(space.sampled, space.nearest, points.shape[0]) | distance_dot_correlation(
         points, dots, pairs, rows, cosine=True
     )
-    for map_set in task.map_sets:
-        [cell] = read_cells(store, map_set.key, [(task.layer, task.head)])
+    place = [(task.layer, task.head)]
+    cells = [cell for m in task.map_sets for cell in read_cells(store, m.key, place)]
+    neighbours = nearest_neighbours(points) if None in cells else None
+    for map_set, cell in zip(task.map_sets, cells, strict=True):
         if cell is None:
             project = METHODS[map_set.method]
-            coordinates = project(points, n_components=map_set.dims, seed=map_set.seed)
+            coordinates = project(points, neighbours, n_components=map_set.dims, seed=map_set.seed)
             cell = {
                 "layer": task.layer, "head": task.head, "index": None,
                 "coordinates": store.put_array(coordinates).to_json(),

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 
 SCHEMA = 1
 # Raise a stage's number in the change that alters what it computes.
-STAGE_VERSIONS = {"capture": 1, "atlas": 1, "pca": 1, "umap": 1, "tsne": 1, "quality": 1}
+STAGE_VERSIONS = {"capture": 1, "atlas": 1, "pca": 1, "umap": 2, "tsne": 2, "quality": 1}
 
 METHODS = ("pca", "umap", "tsne")
 DIMS = (2, 3)
@@ -136,7 +136,7 @@ def atlas_key(capture: str, normalisation: str) -> str:
 
 def map_key(atlas: str, method: str, dims: int, *, seed: int) -> str:
     """Name the maps of all heads of an atlas under one method and dimension."""
-    library = {"pca": "numpy", "umap": "umap-learn", "tsne": "scikit-learn"}[method]
+    library = {"pca": "numpy", "umap": "umap-learn", "tsne": "numba"}[method]
     return digest({
         "schema": SCHEMA,
         "stage": method,

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.projection.knn import Neighbours
+
 Float32 = NDArray[np.float32]
 
 
-def project_pca(points: Float32, *, n_components: int, seed: int = 0) -> Float32:
+def project_pca(
+    points: Float32, neighbours: Neighbours | None = None, *, n_components: int, seed: int = 0
+) -> Float32:
     """Project points on their first principal components.
 
     Each axis is flipped so that its largest loading is positive, so that a map looks the same
@@ -18,13 +22,13 @@ def project_pca(points: Float32, *, n_components: int, seed: int = 0) -> Float32
     ----------
     points : (..., n_points, d) float32; leading axes (heads) are projected one by one.
     n_components : 2 or 3; axes beyond d are zero.
-    seed : not used, there is nothing random.
+    neighbours, seed : not used; they belong to the signature that all methods share.
 
     Returns
     -------
     (..., n_points, n_components) float32, centred.
     """
-    del seed
+    del neighbours, seed
     centred = points - points.mean(axis=-2, keepdims=True)
     covariance = np.matmul(centred.swapaxes(-1, -2), centred, dtype=np.float64)
     _, vectors = np.linalg.eigh(covariance)
