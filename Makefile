@@ -34,6 +34,7 @@ lint: $(DEV_STAMP)
 
 bench: setup
 	$(BIN)/python -m benchmarks.first_matrix
+	$(BIN)/python -m benchmarks.projection --heads 2
 
 $(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" PIP_OPTIONS="$(PIP_OPTIONS)" scripts/install-python

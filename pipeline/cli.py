@@ -232,7 +232,8 @@ class _ProgressBar:
     """One bar on stderr for the stage at hand."""
 
     def __enter__(self) -> _ProgressBar:
-        self._bar: tqdm[Any] = tqdm(total=1, file=sys.stderr, leave=False, mininterval=0.5)
+        pause_s = 0.5 if sys.stderr.isatty() else 10  # a log file needs fewer lines
+        self._bar: tqdm[Any] = tqdm(total=1, file=sys.stderr, leave=False, mininterval=pause_s)
         return self
 
     def __exit__(self, *_: object) -> None:

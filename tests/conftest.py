@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline import convert
 from pipeline.build import build_atlas
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
 from tests.unit.pipeline.tiny_models import SENTENCES, make_hub
+
+# No test measures speed: a busy machine is no failure.
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
