@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import dash
+import flask
 from dash import Dash
 from flask import Response
 
@@ -60,12 +61,21 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     client.register(app)
     api.register_routes(app.server, service)
     _add_health(app, is_ready)
+    app.server.after_request(_read_asset_whole)
     security.protect(app.server, settings, app.csp_hashes)
     return app
 
 
 def _build_layout(service: Service, allow_any_model: bool, **_query: str) -> object:
     return build_page.layout(service.models, service.corpora, allow_any_model=allow_any_model)
+
+
+def _read_asset_whole(response: Response) -> Response:
+    """Read a static file before it is compressed: flask-compress never closes one it streams."""
+    if flask.request.endpoint == "_dash_assets.static" and response.status_code == 200:
+        response.direct_passthrough = False
+        response.get_data()
+    return response
 
 
 def _add_health(app: Dash, is_ready: Callable[[], bool]) -> None:

@@ -1,0 +1,19 @@
+"""The finished app as a whole."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+from flask.testing import FlaskClient
+
+ASSETS = Path(__file__).parents[3] / "assets"
+
+
+def test_an_asset_is_sent_whole_and_its_file_closed(client: FlaskClient) -> None:
+    # A file left open is a ResourceWarning, which our pytest settings make an error.
+    answer = client.get("/assets/app.css", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert int(answer.headers["Content-Length"]) < (ASSETS / "app.css").stat().st_size / 2
+    answer.close()
+    gc.collect()
