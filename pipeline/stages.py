@@ -62,8 +62,7 @@ class Request:
     @property
     def map_sets(self) -> list[MapSet]:
         """Return the requested maps, PCA first."""
-        atlas, seed = self.atlas_key, self.spec.seed
-        return [MapSet(map_key(atlas, m, d, seed=seed), m, d, seed) for m, d in self.spec.maps]
+        return [MapSet(map_key(self.atlas_key, spec), spec) for spec in self.spec.maps]
 
 
 class Clock:
