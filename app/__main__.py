@@ -6,7 +6,9 @@ import errno
 import logging
 import os
 import socket
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -26,6 +28,7 @@ class Server(BaseApplication):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._dashboard: Dashboard | None = None
+        self._supervisor = start_supervisor(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -40,13 +43,14 @@ class Server(BaseApplication):
             "loglevel": "warning",
             "when_ready": lambda _: _say(f"QK Atlas is ready on http://{options['bind']}"),
             "worker_exit": lambda _server, _worker: self._stop(),
+            "on_exit": lambda _server: end_supervisor(self._supervisor),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
         """Build the dashboard, in the process that serves it."""
-        self._dashboard = build_dashboard(self._settings)
+        self._dashboard = build_dashboard(self._settings, stands_by=True)
         return self._dashboard.app.server
 
     def _stop(self) -> None:
@@ -67,6 +71,24 @@ def main() -> int:
         return BAD_SETTINGS
     Server(settings).run()
     return 0
+
+
+def start_supervisor(settings: Settings) -> subprocess.Popen[bytes]:
+    """Start the program that keeps the worker: its jobs go on when a web process dies."""
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "pipeline.supervisor", "--cache", str(settings.cache),
+            "--parent", str(os.getpid()),
+        ],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def end_supervisor(supervisor: subprocess.Popen[bytes]) -> None:
+    """End it and with it the worker; one that died already is no matter."""
+    supervisor.terminate()
+    supervisor.wait()
 
 
 def check_port(settings: Settings) -> None:

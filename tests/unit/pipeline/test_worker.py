@@ -135,7 +135,7 @@ class TestReporter:
         report = worker.Reporter(jobs, job_id)
         report.flush()
         report(Progress("maps", 1, 2))
-        jobs.cancel(job_id)
+        jobs.cancel(job_id, "somebody")
         report.flush()
         with pytest.raises(Cancelled):
             report(Progress("maps", 2, 2))
@@ -153,7 +153,7 @@ def test_a_cancelled_job_stops_and_the_next_one_runs(jobs, start):
     job_id = submit(jobs, "work")
     start()
     wait_for(lambda: jobs.get(job_id).done > 0)
-    jobs.cancel(job_id)
+    jobs.cancel(job_id, "somebody")
     next_id = submit(jobs, "answer")
     wait_for(lambda: jobs.get(next_id).state == "done")
     assert jobs.get(job_id).state == "cancelled"
