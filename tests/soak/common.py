@@ -61,12 +61,15 @@ class Place:
         values = {"model": "tiny/bert", "corpus": str(self.corpus), "methods": ("pca",)}
         return AtlasSpec(**values | changes)
 
-    def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
-        """Start a Python program as the leader of a process group."""
+    def start(
+        self, *command: str, more: dict[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """Start a Python program, with more environment, as the leader of a process group."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL} | options
         return subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=self.environment, process_group=0, **options
-        )
+            [sys.executable, *command], cwd=ROOT, env=self.environment | (more or {}),
+            process_group=0, **options,
+        )  # fmt: skip
 
     def processes(self) -> dict[int, str]:
         """Return the process ids and command lines of everything that was started from here."""

@@ -169,6 +169,15 @@ def test_terminated_in_a_job_it_leaves_promptly_and_whole(store, jobs, start):
     assert list((store.root / "tmp").iterdir()) == []
 
 
+def test_terminated_while_it_loads_a_model_it_leaves(store, jobs, start):
+    job_id = submit(jobs, "guarded")
+    child = start()
+    wait_for((store.root / "begun").exists)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(5) == 0
+    assert jobs.get(job_id).state == "interrupted"
+
+
 def test_terminated_while_idle_it_leaves_promptly(store, start):
     child = start()
     wait_for((store.root / "heartbeat").exists)
