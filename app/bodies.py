@@ -56,7 +56,7 @@ def find_fault(body: Any, callbacks: Mapping[str, Any]) -> str | None:
         if not _is_like(found, known):
             return f"its {name} are not those of the callback"
     if not all(_is_address(one) for one in [*body["inputs"], *body.get("state", [])]):
-        return "an address in it is not a text"
+        return "an address in it is none"
     changed = body.get("changedPropIds", [])
     if not (isinstance(changed, list) and all(isinstance(one, str) for one in changed)):
         return "changedPropIds is not a list of texts"
@@ -77,7 +77,9 @@ def _is_address(one: Any) -> bool:
     """Tell whether a value that Dash itself reads, the address of a page, is one."""
     if not isinstance(one, dict) or one.get("property") not in ("pathname", "search"):
         return True
-    return one.get("value") is None or isinstance(one["value"], str)
+    start = "/" if one["property"] == "pathname" else ""
+    value = one.get("value")
+    return value is None or (isinstance(value, str) and value.startswith(start))
 
 
 def _is_pattern(component_id: Any) -> bool:

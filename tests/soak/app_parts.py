@@ -68,7 +68,7 @@ def program(place: Place) -> Iterator[Program]:
     """Run the dashboard until the block ends."""
     running = Program(place)
     try:
-        assert wait_for(running.is_up, 120)
+        assert wait_for(running.is_up)
         yield running
     finally:
         running.process.terminate()
@@ -85,7 +85,7 @@ def ends(place: Place, count: int) -> list[Figure]:
         job = jobs.submit("build", place.spec(seed=number, methods=("tsne",)).to_json(), "me")
         running = Program(place)
         if number % 5:  # the others are ended while they start
-            wait_for(lambda: _state(jobs, job) == "running", 120)  # noqa: B023
+            wait_for(lambda: _state(jobs, job) == "running")  # noqa: B023
         time.sleep(rng.uniform(0, 2.0))
         began_s = time.monotonic()
         running.process.send_signal(signal.SIGKILL if number >= count else signal.SIGTERM)
@@ -114,15 +114,15 @@ def web_deaths(place: Place, count: int) -> list[Figure]:
     with program(place) as running:
         for number in range(count):
             job = jobs.submit("build", place.spec(seed=number).to_json(), "me")
-            wait_for(lambda: _state(jobs, job) == "running", 60)  # noqa: B023
+            wait_for(lambda: _state(jobs, job) == "running")  # noqa: B023
             time.sleep(rng.uniform(0, 1.0))
             web = running.web_pid()
             assert web
             kill(web)
             began_s = time.monotonic()
-            unanswered += not wait_for(running.is_up, 60)
+            unanswered += not wait_for(running.is_up)
             worst_s = max(worst_s, time.monotonic() - began_s)
-            wait_for(lambda: _state(jobs, job) not in ("queued", "running"), 180)  # noqa: B023
+            wait_for(lambda: _state(jobs, job) not in ("queued", "running"))  # noqa: B023
             lost += _state(jobs, job) != "done"
     return [Figure("E8", f"web process killed in {count} jobs: jobs lost; not back; slowest",
                    "0; 0", f"{lost}; {unanswered}; {worst_s:.1f} s",
@@ -198,7 +198,7 @@ def _peak_while(place: Place, act: Any, jobs: JobTable, n_done: int) -> dict[str
     wanted = sum(job.state == "done" for job in jobs.list()) + n_done
     thread = threading.Thread(target=act)
     thread.start()
-    end_s = time.monotonic() + 240
+    end_s = time.monotonic() + 600
     while thread.is_alive() or sum(job.state == "done" for job in jobs.list()) < wanted:
         assert time.monotonic() < end_s, "the builds do not end"
         processes = place.processes()

@@ -102,7 +102,7 @@ def make_place(folder: Path, *, hub_cache: Path | None = None) -> Place:
     return Place(folder, hub_cache or make_hub(folder / "hub"), corpus)
 
 
-def wait_for(condition: Callable[[], Any], limit_s: float = 60.0, pause_s: float = 0.02) -> Any:
+def wait_for(condition: Callable[[], Any], limit_s: float = 300.0, pause_s: float = 0.02) -> Any:
     """Return what a condition gives once it gives something; None when time is up."""
     end_s = time.monotonic() + limit_s
     while not (found := condition()):

@@ -30,10 +30,10 @@ def bad_models(place: Place, count: int) -> list[Figure]:
             folder = copy_of("tiny/bert", place.hub_cache, place.folder / name.replace(" ", "-"))
             model = spoil(folder) or str(folder)
             job = jobs.submit("build", place.spec(model=model).to_json(), "me")
-            ended = wait_for(lambda: not (j := jobs.get(job.id)).is_live and j, 120)  # noqa: B023
+            ended = wait_for(lambda: not (j := jobs.get(job.id)).is_live and j)  # noqa: B023
             outcomes[name] = f"{ended.state}: {ended.error}" if ended else "hangs"
         last = jobs.submit("build", place.spec().to_json(), "me")
-        done = wait_for(lambda: jobs.get(last.id).state == "done", 120)
+        done = wait_for(lambda: jobs.get(last.id).state == "done")
     canaries = [str(path) for path in place.folder.rglob(f"{CANARY}*.ran")]
     silent = [name for name, said in outcomes.items() if said.startswith("done")]
     odd = {n: s for n, s in outcomes.items() if "internal error" in s or not s.startswith("failed")}

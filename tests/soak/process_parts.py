@@ -95,7 +95,7 @@ def dead_workers(place: Place, count: int) -> list[Figure]:
                 "failed", MESSAGE,
             )  # fmt: skip
         last = jobs.submit("build", place.spec(seed=count + 1).to_json(), "me").id
-        done = wait_for(lambda: _job(jobs, last).state == "done", 120)
+        done = wait_for(lambda: _job(jobs, last).state == "done")
     return [
         Figure("7", f"worker killed in a job, {count} times: right message, slowest", "< 5 s; all",
                f"{worst_s:.2f} s; {right} of {count}", worst_s < 5 and right == count),
@@ -145,7 +145,7 @@ def resumed(place: Place, count: int) -> list[Figure]:
             wait_for(lambda: _job(jobs, job_id).state != "running")  # noqa: B023
             wrong_states += _job(jobs, job_id).state != "interrupted"
             next_id = jobs.submit("build", spec, "me").id
-            job = wait_for(lambda: not (job := _job(jobs, next_id)).is_live and job, 180)  # noqa: B023
+            job = wait_for(lambda: not (job := _job(jobs, next_id)).is_live and job)  # noqa: B023
         after = {path: path.stat().st_mtime_ns for path in _head_records(store)}
         again += sum(after.get(path) != time_ns for path, time_ns in finished.items())
         lost += job is None or job.state != "done"
@@ -208,7 +208,7 @@ def _build_at_once(place: Place, count: int, *, seed: int) -> list[bytes]:
     for caller in callers:
         caller.stdin.write(b"go\n")
         caller.stdin.flush()
-    return [caller.communicate(timeout=300)[0].strip() for caller in callers]
+    return [caller.communicate(timeout=600)[0].strip() for caller in callers]
 
 
 def _computed(place: Place) -> int:

@@ -14,7 +14,7 @@ from app.callbacks.build import is_offered
 from app.main import create_app
 from app.settings import Settings
 from pipeline.errors import InputError
-from pipeline.jobs import JobTable
+from pipeline.jobs import LIVE, JobTable
 from pipeline.service import Service
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
@@ -62,15 +62,17 @@ def bad_requests(place: Place, count: int) -> list[Figure]:
     dash.page_registry.clear()
     settings = Settings(cache=place.cache, hub_cache=place.hub_cache, allow_models="catalogue")
     client = create_app(settings, service, is_ready=lambda: True).server.test_client()
+    callbacks = [c for c in client.get("/_dash-dependencies").json if not c["clientside_function"]]
     faults, started = Faults(), []
     logging.getLogger().addHandler(faults)
     try:
         statuses = []
         for number in range(count):
-            statuses.append(_send(client, random.Random(number)))
-            started += [job for job in jobs.list() if job.is_live and not _is_good(service, job)]
-            for job in jobs.list():
-                jobs.cancel(job.id, job.owners[0])
+            statuses.append(_send(client, callbacks, random.Random(number)))
+            for job_id in store.jobs.get(LIVE) or []:
+                job = jobs.get(job_id)
+                started += [] if _is_good(service, job) else [job]
+                jobs.cancel(job_id, job.owners[0])
         map_key = next(iter(service.map_sets(summary["atlas"]).values()))["key"]
         asked = _ask_routes(client, [service.atlas(summary["atlas"]).record["capture"], map_key])
     finally:
@@ -97,8 +99,7 @@ def _is_good(service: Service, job: Any) -> bool:
     return is_offered(service, spec.model, spec.corpus)
 
 
-def _send(client: FlaskClient, rng: random.Random) -> int:
-    callbacks = [c for c in client.get("/_dash-dependencies").json if not c["clientside_function"]]
+def _send(client: FlaskClient, callbacks: list[Any], rng: random.Random) -> int:
     body = body_of(rng.choice(callbacks), lambda _: _value(rng))
     if rng.random() < 0.3:
         _spoil(body, rng)

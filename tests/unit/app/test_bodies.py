@@ -46,6 +46,16 @@ def test_a_body_that_is_no_json_object_is_refused(client: FlaskClient, data: byt
     assert (answer.status_code, "not a JSON object" in answer.text) == (400, True)
 
 
+@pytest.mark.parametrize("path", [7, "head", ["/"], True])
+def test_an_address_that_is_none_is_refused(client: FlaskClient, path: Any) -> None:
+    callbacks = client.get("/_dash-dependencies").json
+    pages = next(one for one in callbacks if one["inputs"][0]["id"] == "_pages_location")
+    for value, status in ((path, 400), ("/head", 200)):
+        body = body_of(pages, {"_pages_location": value}.get)
+        body["inputs"][1]["value"] = ""
+        assert client.post(CALLBACKS, json=body).status_code == status
+
+
 def test_components_that_come_in_any_number_may_come_as_a_list() -> None:
     name = {"id": '{"kind":["ALL"]}', "property": "value"}
     known = {"callback": print, "output": [], "inputs": [name], "state": []}
