@@ -16,7 +16,8 @@ from gunicorn.app.base import BaseApplication
 from app.serve import Dashboard, build_dashboard
 from app.settings import Settings, SettingsError, check_exposure, settings_from_environment
 from pipeline.errors import PipelineError
-from pipeline.store import Store
+from pipeline.folder import prepare
+from pipeline.store import STORE_SCHEMA
 
 BAD_SETTINGS = 2
 THREADS = 8
@@ -65,7 +66,8 @@ def main() -> int:
         settings = settings_from_environment(os.environ)
         check_exposure(settings)
         check_port(settings)
-        Store(settings.cache)
+        # The folder alone: no connection to a database may cross gunicorn's fork.
+        prepare(settings.cache.resolve(), schema=STORE_SCHEMA)
     except (SettingsError, PipelineError) as error:
         _say(f"error: {error}")
         return BAD_SETTINGS

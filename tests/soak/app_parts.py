@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline.jobs import MAX_QUEUED, JobRecord, JobTable
 from pipeline.store import Store
-from tests.soak.common import Figure, Place, kill, wait_for
+from tests.soak.common import Figure, Place, begun, ended, kill, wait_for
 from tests.soak.request_parts import CALLBACKS, body_of
 
 VISITORS = 10
@@ -85,7 +85,7 @@ def ends(place: Place, count: int) -> list[Figure]:
         job = jobs.submit("build", place.spec(seed=number, methods=("tsne",)).to_json(), "me")
         running = Program(place)
         if number % 5:  # the others are ended while they start
-            wait_for(lambda: _state(jobs, job) == "running")  # noqa: B023
+            begun(jobs, job.id)
         time.sleep(rng.uniform(0, 2.0))
         began_s = time.monotonic()
         running.process.send_signal(signal.SIGKILL if number >= count else signal.SIGTERM)
@@ -114,7 +114,7 @@ def web_deaths(place: Place, count: int) -> list[Figure]:
     with program(place) as running:
         for number in range(count):
             job = jobs.submit("build", place.spec(seed=number).to_json(), "me")
-            wait_for(lambda: _state(jobs, job) == "running")  # noqa: B023
+            begun(jobs, job.id)
             time.sleep(rng.uniform(0, 1.0))
             web = running.web_pid()
             assert web
@@ -122,8 +122,8 @@ def web_deaths(place: Place, count: int) -> list[Figure]:
             began_s = time.monotonic()
             unanswered += not wait_for(running.is_up)
             worst_s = max(worst_s, time.monotonic() - began_s)
-            wait_for(lambda: _state(jobs, job) not in ("queued", "running"))  # noqa: B023
-            lost += _state(jobs, job) != "done"
+            found = ended(jobs, job.id)
+            lost += found is None or found.state != "done"
     return [Figure("E8", f"web process killed in {count} jobs: jobs lost; not back; slowest",
                    "0; 0", f"{lost}; {unanswered}; {worst_s:.1f} s",
                    not lost and not unanswered)]  # fmt: skip

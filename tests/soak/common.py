@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.jobs import JobRecord, JobTable
 from pipeline.specs import AtlasSpec
 from tests.unit.pipeline.tiny_models import SENTENCES, make_hub
 
@@ -109,6 +110,22 @@ def wait_for(condition: Callable[[], Any], limit_s: float = 300.0, pause_s: floa
         if time.monotonic() > end_s:
             return None
         time.sleep(pause_s)
+    return found
+
+
+def begun(jobs: JobTable, job_id: str) -> JobRecord | None:
+    """Wait until a job runs, or has ended already, and return it; None when time is up."""
+    found: JobRecord | None = wait_for(
+        lambda: (job := jobs.get(job_id)) and job.state != "queued" and job
+    )
+    return found
+
+
+def ended(jobs: JobTable, job_id: str) -> JobRecord | None:
+    """Wait until a job has ended and return it; None when time is up."""
+    found: JobRecord | None = wait_for(
+        lambda: (job := jobs.get(job_id)) and not job.is_live and job
+    )
     return found
 
 

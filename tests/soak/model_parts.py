@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.jobs import JobTable
 from pipeline.store import Store
-from tests.soak.common import Figure, Place, wait_for
+from tests.soak.common import Figure, Place, ended, wait_for
 from tests.soak.process_parts import supervisor, worker_pid
 from tests.unit.pipeline.tiny_models import COMMIT, copy_of
 
@@ -30,10 +30,10 @@ def bad_models(place: Place, count: int) -> list[Figure]:
             folder = copy_of("tiny/bert", place.hub_cache, place.folder / name.replace(" ", "-"))
             model = spoil(folder) or str(folder)
             job = jobs.submit("build", place.spec(model=model).to_json(), "me")
-            ended = wait_for(lambda: not (j := jobs.get(job.id)).is_live and j)  # noqa: B023
-            outcomes[name] = f"{ended.state}: {ended.error}" if ended else "hangs"
+            found = ended(jobs, job.id)
+            outcomes[name] = f"{found.state}: {found.error}" if found else "hangs"
         last = jobs.submit("build", place.spec().to_json(), "me")
-        done = wait_for(lambda: jobs.get(last.id).state == "done")
+        done = (found := ended(jobs, last.id)) and found.state == "done"
     canaries = [str(path) for path in place.folder.rglob(f"{CANARY}*.ran")]
     silent = [name for name, said in outcomes.items() if said.startswith("done")]
     odd = {n: s for n, s in outcomes.items() if "internal error" in s or not s.startswith("failed")}

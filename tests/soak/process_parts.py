@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.jobs import JobRecord, JobTable
 from pipeline.store import Store
-from tests.soak.common import Figure, Place, kill, wait_for
+from tests.soak.common import Figure, Place, begun, ended, kill, wait_for
 
 # Builds as the worker does, and counts how often a model was really run.
 BUILD = """
@@ -82,20 +82,20 @@ def dead_workers(place: Place, count: int) -> list[Figure]:
     with supervisor(place):
         for number in range(count):
             job_id = jobs.submit("build", place.spec(seed=number).to_json(), "me").id
-            assert wait_for(lambda: _job(jobs, job_id).state == "running")  # noqa: B023
+            assert begun(jobs, job_id)
             time.sleep(rng.uniform(0, 1.0))
             pid = worker_pid(place)
             if pid is None or _job(jobs, job_id).state != "running":
                 continue
             kill(pid)
             killed_s = time.monotonic()
-            job = wait_for(lambda: not (job := _job(jobs, job_id)).is_live and job)  # noqa: B023
+            job = ended(jobs, job_id)
             worst_s = max(worst_s, time.monotonic() - killed_s)
             right += job is not None and (job.state, job.error[: len(MESSAGE)]) == (
                 "failed", MESSAGE,
             )  # fmt: skip
         last = jobs.submit("build", place.spec(seed=count + 1).to_json(), "me").id
-        done = wait_for(lambda: _job(jobs, last).state == "done")
+        done = (found := ended(jobs, last)) and found.state == "done"
     return [
         Figure("7", f"worker killed in a job, {count} times: right message, slowest", "< 5 s; all",
                f"{worst_s:.2f} s; {right} of {count}", worst_s < 5 and right == count),
@@ -115,11 +115,11 @@ def cancels(place: Place, count: int) -> list[Figure]:
         for number in range(count):
             spec = place.spec(seed=number, methods=("pca", "tsne"), dims=(2, 3))
             job_id = jobs.submit("build", spec.to_json(), "me").id
-            assert wait_for(lambda: _job(jobs, job_id).state == "running")  # noqa: B023
+            assert begun(jobs, job_id)
             time.sleep(rng.uniform(0, 6.0))
             jobs.cancel(job_id, "me")
             began_s = time.monotonic()
-            job = wait_for(lambda: not (job := _job(jobs, job_id)).is_live and job)  # noqa: B023
+            job = ended(jobs, job_id)
             if job and job.state == "cancelled":
                 slowest_s.append(time.monotonic() - began_s)
             orphans += not wait_for(lambda: not _pool(place), 10)
@@ -137,15 +137,15 @@ def resumed(place: Place, count: int) -> list[Figure]:
         spec = place.spec(seed=number, methods=("pca", "tsne", "umap"), dims=(2, 3)).to_json()
         with supervisor(place):
             job_id = jobs.submit("build", spec, "me").id
-            assert wait_for(lambda: _heads(store) > 2 + 48 * number)  # noqa: B023
+            _wait_for_heads(store, 2 + 48 * number)
             place.end_all()
         wait_for(lambda: not place.processes(), 10)
         finished = {path: path.stat().st_mtime_ns for path in _head_records(store)}
         with supervisor(place):
-            wait_for(lambda: _job(jobs, job_id).state != "running")  # noqa: B023
-            wrong_states += _job(jobs, job_id).state != "interrupted"
+            job = ended(jobs, job_id)
+            wrong_states += job is None or job.state != "interrupted"
             next_id = jobs.submit("build", spec, "me").id
-            job = wait_for(lambda: not (job := _job(jobs, next_id)).is_live and job)  # noqa: B023
+            job = ended(jobs, next_id)
         after = {path: path.stat().st_mtime_ns for path in _head_records(store)}
         again += sum(after.get(path) != time_ns for path, time_ns in finished.items())
         lost += job is None or job.state != "done"
@@ -191,8 +191,8 @@ def _head_records(store: Store) -> list[Path]:
     return [path for path in paths if b'"kind": "head"' in path.read_bytes()]
 
 
-def _heads(store: Store) -> int:
-    return len(_head_records(store))
+def _wait_for_heads(store: Store, count: int) -> None:
+    assert wait_for(lambda: len(_head_records(store)) > count)
 
 
 def _caller(place: Place, seed: int) -> Any:
