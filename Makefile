@@ -1,7 +1,7 @@
 # make run: the dashboard. make test: everything CI checks. Each does its own set-up.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run test lint setup setup-dev bench clean-venv
+.PHONY: run test lint setup setup-dev bench soak clean-venv
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -35,6 +35,11 @@ lint: $(DEV_STAMP)
 bench: setup
 	$(BIN)/python -m benchmarks.first_matrix
 	$(BIN)/python -m benchmarks.projection --heads 2
+
+# Kills, power cuts, damage and full disks with full counts; about half an hour on two cores.
+# Some parts: make soak PARTS="kills power"
+soak: $(DEV_STAMP)
+	$(BIN)/python -m tests.soak $(PARTS)
 
 $(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" PIP_OPTIONS="$(PIP_OPTIONS)" scripts/install-python

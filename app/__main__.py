@@ -6,7 +6,9 @@ import errno
 import logging
 import os
 import socket
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -14,7 +16,8 @@ from gunicorn.app.base import BaseApplication
 from app.serve import Dashboard, build_dashboard
 from app.settings import Settings, SettingsError, check_exposure, settings_from_environment
 from pipeline.errors import PipelineError
-from pipeline.store import Store
+from pipeline.folder import prepare
+from pipeline.store import STORE_SCHEMA
 
 BAD_SETTINGS = 2
 THREADS = 8
@@ -26,6 +29,7 @@ class Server(BaseApplication):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._dashboard: Dashboard | None = None
+        self._supervisor = start_supervisor(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -40,13 +44,14 @@ class Server(BaseApplication):
             "loglevel": "warning",
             "when_ready": lambda _: _say(f"QK Atlas is ready on http://{options['bind']}"),
             "worker_exit": lambda _server, _worker: self._stop(),
+            "on_exit": lambda _server: end_supervisor(self._supervisor),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Any:
         """Build the dashboard, in the process that serves it."""
-        self._dashboard = build_dashboard(self._settings)
+        self._dashboard = build_dashboard(self._settings, stands_by=True)
         return self._dashboard.app.server
 
     def _stop(self) -> None:
@@ -61,12 +66,31 @@ def main() -> int:
         settings = settings_from_environment(os.environ)
         check_exposure(settings)
         check_port(settings)
-        Store(settings.cache)
+        # The folder alone: no connection to a database may cross gunicorn's fork.
+        prepare(settings.cache.resolve(), schema=STORE_SCHEMA)
     except (SettingsError, PipelineError) as error:
         _say(f"error: {error}")
         return BAD_SETTINGS
     Server(settings).run()
     return 0
+
+
+def start_supervisor(settings: Settings) -> subprocess.Popen[bytes]:
+    """Start the program that keeps the worker: its jobs go on when a web process dies."""
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "pipeline.supervisor", "--cache", str(settings.cache),
+            "--parent", str(os.getpid()),
+        ],
+        cwd=Path(__file__).parents[1],
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def end_supervisor(supervisor: subprocess.Popen[bytes]) -> None:
+    """End it and with it the worker; one that died already is no matter."""
+    supervisor.terminate()
+    supervisor.wait()
 
 
 def check_port(settings: Settings) -> None:

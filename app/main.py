@@ -12,8 +12,9 @@ import dash
 import flask
 from dash import Dash
 from flask import Response
+from werkzeug.exceptions import HTTPException
 
-from app import api, ids, security, shell
+from app import api, bodies, ids, security, shell
 from app.callbacks import atlas, build, client, find
 from app.pages import about, head, matrix
 from app.pages import build as build_page
@@ -61,6 +62,8 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     client.register(app)
     api.register_routes(app.server, service)
     _add_health(app, is_ready)
+    bodies.refuse_malformed(app)
+    app.server.register_error_handler(Exception, _answer_fault)
     app.server.after_request(_read_asset_whole)
     security.protect(app.server, settings, app.csp_hashes)
     return app
@@ -90,7 +93,19 @@ def _add_health(app: Dash, is_ready: Callable[[], bool]) -> None:
 
 
 def _report_error(error: Exception) -> None:
-    """Log a fault of ours under an id and show the id; details stay on the server."""
+    """Show a fault of ours in a callback."""
+    dash.set_props(ids.NOTICES, {"children": _note(error)})
+
+
+def _answer_fault(error: Exception) -> flask.typing.ResponseReturnValue:
+    """Answer a request in which we made a fault."""
+    if isinstance(error, HTTPException):
+        return error.get_response()
+    return Response(_note(error) + "\n", 500, mimetype="text/plain")
+
+
+def _note(error: Exception) -> str:
+    """Log a fault of ours under an id and say the id; details stay on the server."""
     error_id = secrets.token_hex(4)
     logger.error("error %s", error_id, exc_info=error)
-    dash.set_props(ids.NOTICES, {"children": f"Something went wrong (error {error_id})."})
+    return f"Something went wrong (error {error_id})."

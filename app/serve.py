@@ -10,7 +10,7 @@ from dash import Dash
 from app.main import create_app
 from app.settings import Settings, check_exposure
 from app.view_state import ViewState
-from pipeline.jobs import JobTable
+from pipeline.jobs import ANYONE, JobTable
 from pipeline.service import Service
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
@@ -27,8 +27,12 @@ class Dashboard:
     supervisor: Supervisor
 
 
-def build_dashboard(settings: Settings) -> Dashboard:
+def build_dashboard(settings: Settings, *, stands_by: bool = False) -> Dashboard:
     """Open the cache folder, start the worker and build the app.
+
+    Parameters
+    ----------
+    stands_by : whether a supervisor runs as a program of its own; ours then only replaces it.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def build_dashboard(settings: Settings) -> Dashboard:
     check_exposure(settings)
     store = Store(settings.cache)
     service = Service(store, JobTable(store), hub_cache=settings.hub_cache)
-    supervisor = Supervisor(store)
+    supervisor = Supervisor(store, stands_by=stands_by)
     app = create_app(settings, service, is_ready=supervisor.alive)
     if settings.build_sample:
         _build_sample(service)
@@ -52,5 +56,5 @@ def _build_sample(service: Service) -> None:
     """Queue the atlas that the first page shows; what is stored already costs nothing."""
     first = ViewState()
     spec = AtlasSpec(first.model, first.corpus, normalisation=first.normalisation)
-    job = service.build(spec, owner="start")
+    job = service.build(spec, owner=ANYONE)
     logger.info("sample atlas: job %s", job.id)

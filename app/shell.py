@@ -100,6 +100,7 @@ def _status() -> Component:
             html.Span(id=ids.JOB_STATUS, role="status"),
             html.Progress(id=ids.JOB_BAR, className="qk-progress", hidden=True),
             html.Button("cancel", id=ids.CANCEL, className="qk-button", type="button", hidden=True),
+            html.Button("go on", id=ids.GO_ON, className="qk-button", type="button", hidden=True),
         ],
         className="qk-status",
     )

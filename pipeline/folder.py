@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import re
 import uuid
 from pathlib import Path
 
 from pipeline.errors import StoreError
 
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FOLDERS = ("objects", "records", "locks", "tmp", "quarantine")
+# File systems of other computers: their locks and syncs hold on one machine only, if at all.
+REMOTE = re.compile(
+    r"nfs.*|cifs|smb.*|9p|afs|ceph|glusterfs|lustre|ncpfs|fuse\.(sshfs|s3fs|rclone).*"
+)
+MOUNTS = Path("/proc/self/mountinfo")
 
 
 def prepare(root: Path, *, schema: int) -> None:
@@ -25,14 +33,22 @@ def prepare(root: Path, *, schema: int) -> None:
     StoreError : a folder or file cannot be made, synced, renamed or locked there, or a newer
         program wrote it; says which and what to do.
     """
+    reserve = root / "reserve"
     step = "making its folders"
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
         for name in FOLDERS:
             (root / name).mkdir(exist_ok=True)
+        _check_is_local(root)
         step = "writing, syncing and renaming a file"
-        _try_rename(root / "tmp" / uuid.uuid4().hex)
+        try:
+            _try_rename(root / "tmp" / uuid.uuid4().hex)
+        except OSError as error:
+            if error.errno not in FULL_DISK or not reserve.exists():
+                raise
+            reserve.unlink(missing_ok=True)  # full: what is there can still be read
+            _try_rename(root / "tmp" / uuid.uuid4().hex)
         step = "locking a file against another opener (flock)"
         _try_flock(root / "tmp" / uuid.uuid4().hex)
         _check_schema(root, schema)
@@ -72,6 +88,24 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _check_is_local(root: Path) -> None:
+    """Refuse a folder that lies on another computer, as far as the system tells."""
+    if not MOUNTS.exists():
+        return
+    # "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw"; the last mount covers others
+    kinds = {}
+    for line in MOUNTS.read_text(errors="replace").splitlines():
+        place, _, rest = line.partition(" - ")
+        mounted = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), place.split()[4])
+        kinds[Path(mounted)] = rest.split()[0]
+    kind = next((kinds[folder] for folder in (root, *root.parents) if folder in kinds), "")
+    if REMOTE.fullmatch(kind):
+        raise StoreError(
+            f"cache folder {root} lies on another computer ({kind}), where locks cannot be relied "
+            "on; expected a local disk; set QKATLAS_CACHE to a folder on one"
+        )
 
 
 def _try_rename(path: Path) -> None:

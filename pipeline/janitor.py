@@ -28,7 +28,7 @@ class Entry:
     path: Path
     objects: tuple[Path, ...]
     used_s: float
-    pinned: bool
+    pinned: bool  # stays whatever the size
 
 
 @dataclass(frozen=True)

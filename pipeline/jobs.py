@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pipeline.errors import JobError
 from pipeline.records import Progress
@@ -15,13 +16,20 @@ from pipeline.specs import digest
 from pipeline.store import Store
 from pipeline.table import Rows
 
+logger = logging.getLogger(__name__)
+
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
 # What does a job, in the worker: `function(spec, store, report) -> result`, as "module:function".
 RUNNER = "pipeline.build:run_build"
 MAX_QUEUED = 32
+# Of these, so many may be of one owner: nobody fills the queue alone.
+MAX_QUEUED_EACH = 10
+# An owner whose jobs anybody may cancel.
+ANYONE = "anyone"
 KEEP_ENDED_S = 7 * 24 * 3600.0
 JOB_ID = re.compile(r"[0-9a-f]{32}")
+INTERRUPTED = "The program ended while this ran; what is finished is kept. Start it again to go on."
 # The row that lists the jobs which have not ended, in the order in which they were submitted.
 LIVE = "live"
 
@@ -34,7 +42,8 @@ class JobRecord:
     ----------
     id : 32 random hex digits.
     key : digest of kind and spec; equal work has an equal key.
-    kind, spec, owner : what to do, as plain JSON, and who asked first.
+    kind, spec : what to do, as plain JSON.
+    owners : who asked for it; more than one when somebody joined.
     state : "queued", "running", then "done", "failed", "cancelled" or "interrupted".
     stage, done, total, message : the latest progress; see `pipeline.records.Progress`.
     seconds_left : to the end of the stage at its rate so far; None when not known.
@@ -48,7 +57,7 @@ class JobRecord:
     key: str
     kind: str
     spec: Mapping[str, Any]
-    owner: str
+    owners: tuple[str, ...]
     state: State
     created_s: float
     stage: str = ""
@@ -87,22 +96,18 @@ class JobTable:
 
         Raises
         ------
-        JobError : too many jobs wait.
+        JobError : too many jobs wait, of all or of this owner.
         """
-        key = digest({"kind": kind, "spec": spec})
+        key = _key(kind, spec)
 
         def action(rows: Rows) -> JobRecord:
             live = _live(rows)
             for job in live:
                 if job.key == key and job.cancel_s is None:
-                    return job
-            waiting = sum(job.state == "queued" for job in live)
-            if waiting >= MAX_QUEUED:
-                raise JobError(
-                    f"{waiting} jobs wait already, at most {MAX_QUEUED} may; try again when one "
-                    "has ended, or cancel one"
-                )
-            job = JobRecord(secrets.token_hex(16), key, kind, spec, owner, "queued", time.time())
+                    return _write(rows, replace(job, owners=_joined(job.owners, owner)))
+            _check_room(live, owner)
+            job_id = secrets.token_hex(16)
+            job = JobRecord(job_id, key, kind, spec, (owner,), "queued", time.time())
             _write(rows, job)
             rows.set(LIVE, [*(other.id for other in live), job.id])
             return job
@@ -128,14 +133,26 @@ class JobTable:
         live = self._table.get(LIVE) or []
         return live.index(job_id) if _checked(job_id) in live else None
 
-    def cancel(self, job_id: str) -> JobRecord | None:
-        """End a job that waits at once; ask one that runs to stop."""
+    def cancel(self, job_id: str, owner: str) -> JobRecord | None:
+        """End a job that waits at once; ask one that runs to stop.
+
+        A job that others asked for as well goes on for them.
+
+        Raises
+        ------
+        JobError : only others asked for it.
+        """
         _checked(job_id)
 
         def action(rows: Rows) -> JobRecord | None:
             job = _record(rows.get(job_id))
             if job is None or not job.is_live or job.cancel_s is not None:
                 return job
+            if not {owner, ANYONE} & set(job.owners):
+                raise JobError("somebody else asked for this job; only they can cancel it")
+            others = tuple(name for name in job.owners if name not in (owner, ANYONE))
+            if others:
+                return _write(rows, replace(job, owners=others))
             asked = replace(job, cancel_s=time.time())
             return _end(rows, asked, "cancelled") if job.state == "queued" else _write(rows, asked)
 
@@ -185,9 +202,10 @@ class JobTable:
         def action(rows: Rows) -> None:
             jobs = [job for name in rows if name != LIVE and (job := _record(rows.get(name)))]
             for job in jobs:
-                if job.state == "running":
-                    error = "interrupted: the program ended while this ran; start it again"
-                    _end(rows, job, "interrupted", error=error)
+                if job.state == "running" and job.cancel_s is not None:
+                    _end(rows, job, "cancelled")
+                elif job.state == "running":
+                    _end(rows, job, "interrupted", error=INTERRUPTED)
             rows.set(LIVE, [job.id for job in jobs if job.state == "queued"])
 
         self._table.change(action)
@@ -207,8 +225,39 @@ def _checked(job_id: str) -> str:
     return job_id
 
 
-def _record(row: dict[str, Any] | None) -> JobRecord | None:
-    return None if row is None else JobRecord(**row)
+def _record(row: Any) -> JobRecord | None:
+    """Read a row; one that another version of this program or somebody else wrote is no job."""
+    if row is None:
+        return None
+    try:
+        job = JobRecord(**row | {"owners": tuple(row["owners"])})
+        is_ours = job.state in get_args(State) and job.key == _key(job.kind, job.spec)
+    except (TypeError, KeyError, ValueError):
+        is_ours = False
+    if not is_ours:
+        logger.warning("left out a row of the job table that is no job of this program")
+        return None
+    return job
+
+
+def _key(kind: str, spec: Mapping[str, Any]) -> str:
+    return digest({"kind": kind, "spec": spec})
+
+
+def _joined(owners: tuple[str, ...], owner: str) -> tuple[str, ...]:
+    return owners if owner in owners else (*owners, owner)
+
+
+def _check_room(live: list[JobRecord], owner: str) -> None:
+    """Refuse one more job where too many wait."""
+    waiting = [job for job in live if job.state == "queued"]
+    own = sum(owner in job.owners for job in waiting)
+    for count, most, whose in ((len(waiting), MAX_QUEUED, ""), (own, MAX_QUEUED_EACH, " of yours")):
+        if count >= most:
+            raise JobError(
+                f"{count} jobs{whose} wait already, at most {most} may; try again when one "
+                "has ended, or cancel one"
+            )
 
 
 def _live(rows: Rows) -> list[JobRecord]:

@@ -269,7 +269,11 @@ def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def _one_thread() -> None:
     """Threads inside a head scale badly; one process a core does not."""
-    # Linux ends the process with its parent: killed for memory, that cannot do it itself.
+    # Linux ends the process with the thread that started it, here the main one: killed for memory,
+    # that cannot do it itself. What ended before we asked sends nothing any more.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid != os.getppid():
+        os._exit(1)
     threadpool_limits(1)
     os.nice(5)  # the page stays quick while heads are computed

@@ -222,6 +222,7 @@ def _read(source: ModelSource, dtype: str, attention: str) -> tuple[LoadedModel,
         tokenizer = AutoTokenizer.from_pretrained(source.folder, padding_side="right", **local)
         if tokenizer.pad_token is None:  # only a filler, which the attention mask hides
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+        tokenizer("a b")  # a damaged one may load and fail here
     if source.modality != "text":
         image_processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             source.folder,

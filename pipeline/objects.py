@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import logging
 import os
@@ -21,14 +20,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pipeline.errors import SpaceError, StoreError
-from pipeline.folder import publish
+from pipeline.folder import FULL_DISK, publish
 from pipeline.locks import lock
 
 logger = logging.getLogger(__name__)
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SUFFIX = re.compile(r"\.[a-z0-9]{1,12}")
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DamagedObject(StoreError):

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.atlas import Atlas, Capture, read_atlas, read_capture, read_cells, read_coordinates
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
-from pipeline.errors import InputError
+from pipeline.errors import InputError, JobError
 from pipeline.jobs import JobRecord, JobTable
 from pipeline.search import find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, AtlasSpec
@@ -106,7 +106,9 @@ class Service:
         InputError
             if it is not in the store.
         """
-        return self._capture(key)
+        capture = self._capture(key)
+        self._store.note_use(capture.record)
+        return capture
 
     def map_sets(
         self,
@@ -140,6 +142,8 @@ class Service:
         view = self._maps.get(key) or self._read_map(key)
         if view.measured:
             self._maps[key] = view
+        self._store.note_use(view.record)
+        self._store.note_use(view.capture.record)
         return view
 
     def coordinates(self, cell: dict[str, Any]) -> Any:
@@ -163,6 +167,19 @@ class Service:
         load_corpus(spec.corpus, column=spec.column)
         return self._jobs.submit(BUILD, spec.to_json(), owner)
 
+    def build_again(self, job_id: str, *, owner: str) -> JobRecord:
+        """Queue a build like one that ended; what that one had finished is not computed again.
+
+        Raises
+        ------
+        JobError
+            if there is no such job, or too many wait.
+        """
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise JobError("this build is not known any more; start it from the build page")
+        return self.build(AtlasSpec.from_json(job.spec), owner=owner)
+
     def job(self, job_id: str) -> JobRecord | None:
         """Return a job as it is now."""
         return self._jobs.get(job_id)
@@ -171,22 +188,21 @@ class Service:
         """Return how many jobs come before this one; None when it has ended."""
         return self._jobs.position(job_id)
 
-    def cancel(self, job_id: str) -> None:
-        """Ask a job to stop."""
-        self._jobs.cancel(job_id)
+    def cancel(self, job_id: str, *, owner: str) -> JobRecord | None:
+        """Ask a job to stop; it goes on for others who asked for it.
 
-    def live_build(self, model: str, corpus: str) -> JobRecord | None:
-        """Return the newest build of a model and a corpus that waits or runs."""
-        return self._newest(model, corpus, live=True)
+        Raises
+        ------
+        JobError
+            if only others asked for it.
+        """
+        return self._jobs.cancel(job_id, owner)
 
     def last_build(self, model: str, corpus: str) -> JobRecord | None:
         """Return the newest build of a model and a corpus, whatever became of it."""
-        return self._newest(model, corpus, live=False)
-
-    def _newest(self, model: str, corpus: str, *, live: bool) -> JobRecord | None:
         for job in reversed(self._jobs.list()):
-            if (job.spec["model"], job.spec["corpus"]) == (model, corpus):
-                return job if job.is_live or not live else None
+            if (job.spec.get("model"), job.spec.get("corpus")) == (model, corpus):
+                return job
         return None
 
     def _read_capture(self, key: str) -> Capture:

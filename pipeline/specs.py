@@ -68,14 +68,13 @@ class AtlasSpec:
             ("neighbours", (self.neighbours,), NEIGHBOURS),
             ("device", (self.device,), DEVICES),
         ):
-            unknown = [value for value in found if value not in known]
-            if unknown or not found:
+            if not (found and all(_is_one_of(value, known) for value in found)):
                 raise InputError(f"{name}: found {list(found)}, expected some of {list(known)}")
-        if not 0 <= self.guidance <= MAX_GUIDANCE:
+        if type(self.guidance) not in (int, float) or not 0 <= self.guidance <= MAX_GUIDANCE:
             raise InputError(f"guidance: found {self.guidance}, expected 0 to {MAX_GUIDANCE}")
-        if self.limit is not None and self.limit < 1:
+        if self.limit is not None and not _is_whole(self.limit, 1):
             raise InputError(f"limit: found {self.limit}, expected 1 or more sequences")
-        if not 0 <= self.seed < 2**31:
+        if not _is_whole(self.seed, 0) or self.seed >= 2**31:
             raise InputError(f"seed: found {self.seed}, expected 0 to {2**31 - 1}")
 
     @property
@@ -98,6 +97,15 @@ class AtlasSpec:
         """Read what `to_json` wrote; unknown names raise TypeError."""
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
         return cls(**values)
+
+
+def _is_one_of(value: object, known: tuple[object, ...]) -> bool:
+    """Tell whether a value is a known one and of its type: 2.0 and True are no whole numbers."""
+    return any(type(value) is type(one) and value == one for one in known)
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return type(value) is int and value >= least
 
 
 def digest(parts: Mapping[str, Any]) -> str:

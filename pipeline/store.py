@@ -9,12 +9,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StoreError
+from pipeline.errors import SpaceError, StoreError
 from pipeline.folder import prepare, write_whole
 from pipeline.janitor import Entry, Swept, sweep
 from pipeline.locks import KEY, lock
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 STORE_SCHEMA = 1
 RESERVE_BYTES = 2**20
 TOUCH_EVERY_S = 60.0
+# What was used this recently is open somewhere or just being built.
+OPEN_S = 900.0
 KIND = r"[a-z0-9_-]{1,40}"
 RECORD_ROW = re.compile(rf"record/(?P<kind>{KIND})/(?P<key>[0-9a-f]{{64}})")
 LOCK_NAME = re.compile(r"[a-z0-9_-]{1,100}")
@@ -53,6 +55,7 @@ class Store(Objects):
         self._index = Table(self.root / "index", on_new=self._fill_index)
         self.jobs = Table(self.root / "jobs")
         self._fill_index()
+        self.jobs.names()  # opened now: on a full disk it could not be later
         self._keep_reserve()
 
     def put_record(self, key: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -82,14 +85,14 @@ class Store(Objects):
                 if not path.exists():
                     raise DamagedObject(f"{path} is missing; compute it before its record")
             write_whole(self._temporary_path(), self._record_path(key), data)
-        self._touch(plain)
+        self.note_use(plain)
         return plain
 
     def get_record(self, key: str) -> dict[str, Any] | None:
         """Read a record and note that it was used; None when it or an object of it is missing."""
         record = self._read_record(self._record_path(key))
         if record is not None:
-            self._touch(record)
+            self.note_use(record)
         return record
 
     def records(self, kind: str) -> list[dict[str, Any]]:
@@ -106,28 +109,16 @@ class Store(Objects):
                 self._index.delete(name)
         return found
 
+    def note_use(self, record: dict[str, Any]) -> None:
+        """Note, at most once a minute, that somebody uses a record that he still has in memory."""
+        name, now_s = _row_name(record), time.time()
+        with self._optional():
+            if now_s - (self._index.get(name) or 0.0) > TOUCH_EVERY_S:
+                self._index.set(name, now_s)
+
     def forget(self, key: str) -> None:
         """Drop a record, so that it is computed again; its objects stay for the janitor."""
         self._record_path(key).unlink(missing_ok=True)
-
-    def once(
-        self,
-        key: str,
-        compute: Callable[[], dict[str, Any]],
-        *,
-        on_wait: Callable[[], None] | None = None,
-    ) -> dict[str, Any]:
-        """Return the record of a key, computed by exactly one of all callers that miss it.
-
-        Parameters
-        ----------
-        compute : makes the record, objects published.
-        on_wait : called every 50 ms while another caller computes; what it raises ends the wait.
-        """
-        if (record := self.get_record(key)) is not None:
-            return record
-        with self.lock(key, on_wait=on_wait):
-            return self.get_record(key) or self.put_record(key, compute())
 
     def lock(
         self,
@@ -157,29 +148,33 @@ class Store(Objects):
         return sha256
 
     def require_space(self, needed_bytes: int) -> None:
-        """Refuse work whose results would not fit on the disk with 5 % to spare.
+        """Refuse work whose results would not fit on the disk with 5 % to spare, or in the limit.
 
         Raises
         ------
         SpaceError : names what is needed, what is free, and where.
         """
+        if needed_bytes > self.size_limit_bytes:
+            raise SpaceError(
+                f"needs {needed_bytes / 1e6:,.1f} MB, and {self.root} may hold "
+                f"{self.size_limit_bytes / 1e6:,.1f} MB; use fewer inputs or a smaller model"
+            )
         if needed_bytes * 1.05 > shutil.disk_usage(self.root).free:
             raise space_error(self.root, needed_bytes)
 
-    def janitor(self, *, pinned: Collection[str] = ()) -> Swept:
+    def janitor(self) -> Swept:
         """Remove what nobody needs, then the least recently used above the size limit.
 
-        Parameters
-        ----------
-        pinned : keys of records that stay whatever the size.
+        What was used in the last quarter of an hour stays whatever the size.
         """
+        open_s = time.time() - OPEN_S
         with lock(self.root / "locks" / "writer"):
             entries = []
             for path in self._record_paths():
                 if (record := self._read_record(path)) is not None:
                     used_s = self._index.get(_row_name(record)) or path.stat().st_mtime
                     refs = tuple(map(self.object_path, object_refs(record["objects"])))
-                    entries.append(Entry(path, refs, used_s, pinned=record["key"] in pinned))
+                    entries.append(Entry(path, refs, used_s, pinned=used_s > open_s))
                 else:
                     path.unlink(missing_ok=True)
             swept = sweep(self.root, entries, limit_bytes=self.size_limit_bytes)
@@ -200,26 +195,24 @@ class Store(Objects):
         try:
             envelope = json.loads(path.read_bytes())
             record: dict[str, Any] = envelope["record"]
-            whole = envelope["sha256"] == digest(record) and record["key"] == path.stem
+            refs = list(object_refs(record["objects"]))
+            whole = (
+                envelope["sha256"] == digest(record)
+                and record["key"] == path.stem
+                and re.fullmatch(KIND, record["kind"]) is not None
+            )
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError, StoreError):
             whole = False
         if not whole:
             self.quarantine(path, "the record does not match its checksum")
             return None
-        for ref in object_refs(record["objects"]):
+        for ref in refs:
             if not self.object_path(ref).exists():
                 logger.warning("%s names %s, which is missing", path, self.object_path(ref))
                 return None
         return record
-
-    def _touch(self, record: dict[str, Any]) -> None:
-        """Note that a record was used, at most once a minute."""
-        name, now_s = _row_name(record), time.time()
-        with self._optional():
-            if now_s - (self._index.get(name) or 0.0) > TOUCH_EVERY_S:
-                self._index.set(name, now_s)
 
     @contextmanager
     def _optional(self) -> Iterator[None]:

@@ -37,8 +37,8 @@ JANITOR_EVERY_S = 3600.0
 TAKE_OVER_S = 15.0
 
 
-class Terminated(BaseException):
-    """Raised in the main thread by SIGTERM; no `except Exception` of a job holds it up."""
+class Terminated(SystemExit):
+    """Raised in the main thread by SIGTERM; nothing that a job catches holds it up."""
 
 
 class Reporter:

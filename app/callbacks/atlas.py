@@ -25,8 +25,9 @@ def register(app: Dash, service: Service) -> None:
         Output(ids.PLACE, "data"), Output(ids.PICKED, "data"), Output(ids.NOTICES, "children"),
         Input(ids.LOCATION, "search"),
     )  # fmt: skip
-    def open_link(search: str | None) -> tuple[Any, ...]:
-        query = dict(parse_qsl(search.removeprefix("?"))) if search else {}
+    def open_link(search: Any) -> tuple[Any, ...]:
+        text = search.removeprefix("?") if isinstance(search, str) else ""
+        query = dict(parse_qsl(text))
         state, notices = parse(query)
         method = state.method if "method" in query else usual_method(service, state)
         models, corpora = choices(service, state)
@@ -45,14 +46,14 @@ def register(app: Dash, service: Service) -> None:
         State(ids.NORMALISATION, "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def open_atlas(
-        model: str | None, corpus: str | None, _stage: str, normalisation: str | None
-    ) -> tuple[Any, Any]:
+    def open_atlas(model: Any, corpus: Any, _stage: Any, normalisation: Any) -> tuple[Any, Any]:
         if not (isinstance(model, str) and isinstance(corpus, str)):
             return no_update, no_update
-        job = service.live_build(model, corpus)
+        job = service.last_build(model, corpus)
         description = describe(service, model, corpus, normalisation or "faithful")
-        return description | {"building": job is not None}, job and job.id
+        is_live = job is not None and job.is_live
+        is_shown = is_live or (job is not None and job.state == "interrupted")
+        return description | {"building": is_live}, job.id if job and is_shown else None
 
 
 def describe(service: Service, model: str, corpus: str, normalisation: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dash import Dash, Input, Output, State, no_update
+from flask import request
 
 from app import ids
 from pipeline.errors import PipelineError
@@ -12,7 +13,7 @@ from pipeline.jobs import JobRecord
 from pipeline.service import Service
 from pipeline.specs import AtlasSpec
 
-OWNER = "dashboard"
+NOT_OFFERED = "This dashboard builds only the models and corpora that it lists; choose one of them."
 STAGES = {
     "": "waiting", "prepare": "preparing the model", "convert": "converting the model",
     "wait": "waiting for another build", "load": "loading the model",
@@ -25,6 +26,7 @@ def register(app: Dash, service: Service, *, allow_any_model: bool) -> None:
     """Connect the buttons and the status line."""
     _register_starts(app, service, allow_any_model=allow_any_model)
     _register_following(app, service)
+    _register_ends(app, service)
 
 
 def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> None:
@@ -43,6 +45,8 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
     ) -> tuple[Any, Any]:  # fmt: skip
         there = isinstance(atlas, dict) and "capture" in atlas
         maps = {"methods": (method,), "dims": (dims,)} if there else {}
+        if not (allow_any_model or is_offered(service, model, corpus)):
+            return no_update, NOT_OFFERED
         return _submit(service, model, corpus, normalisation=normalisation or "faithful", **maps)
 
     @app.callback(
@@ -60,8 +64,11 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
         if not clicks:
             return no_update, no_update
         wanted = other.strip() if allow_any_model and isinstance(other, str) else ""
+        if not (allow_any_model or is_offered(service, model, corpus)):
+            return no_update, NOT_OFFERED
+        chosen = tuple(methods) if isinstance(methods, list) else ()
         job, message = _submit(
-            service, wanted or model, corpus, normalisation=normalisation, methods=tuple(methods)
+            service, wanted or model, corpus, normalisation=normalisation, methods=chosen
         )
         return job, message or "The build is queued; the line below shows how far it is."
 
@@ -70,7 +77,8 @@ def _register_following(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.JOB_STATUS, "children"), Output(ids.JOB_BAR, "value"),
         Output(ids.JOB_BAR, "max"), Output(ids.JOB_BAR, "hidden"), Output(ids.CANCEL, "hidden"),
-        Output(ids.TICK, "disabled"), Output(ids.PROGRESS, "data"), Output(ids.STAGE, "data"),
+        Output(ids.GO_ON, "hidden"), Output(ids.TICK, "disabled"),
+        Output(ids.PROGRESS, "data"), Output(ids.STAGE, "data"),
         Input(ids.JOB, "data"), Input(ids.TICK, "n_intervals"), State(ids.STAGE, "data"),
     )  # fmt: skip
     def follow(job_id: Any, _ticks: Any, stage: Any) -> tuple[Any, ...]:
@@ -79,24 +87,53 @@ def _register_following(app: Dash, service: Service) -> None:
         except PipelineError:
             job = None
         if job is None:
-            return "", "0", "1", True, True, True, no_update, no_update
+            return "", "0", "1", True, True, True, True, no_update, no_update
         now = f"{job.id} {job.state} {job.stage}"
         return (
             tell(job, service.position(job.id)), str(job.done), str(max(job.total, 1)),
-            not job.is_live, not job.is_live, not job.is_live, job.done,
+            not job.is_live, not job.is_live, job.state != "interrupted", not job.is_live, job.done,
             now if now != stage else no_update,
         )  # fmt: skip
 
+
+def _register_ends(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.CANCEL, "title"),
+        Output(ids.NOTICES, "children", allow_duplicate=True),
         Input(ids.CANCEL, "n_clicks"),
         State(ids.JOB, "data"),
         prevent_initial_call=True,
     )
-    def cancel(_clicks: Any, job_id: Any) -> str:
-        if isinstance(job_id, str):
-            service.cancel(job_id)
-        return "stopping; what is finished is kept"
+    def cancel(_clicks: Any, job_id: Any) -> tuple[Any, Any]:
+        try:
+            job = service.cancel(job_id, owner=_visitor()) if isinstance(job_id, str) else None
+        except PipelineError as error:
+            return no_update, str(error)
+        if job is not None and job.is_live and job.cancel_s is None:
+            return no_update, "Others asked for this build too; it goes on for them."
+        return "stopping; what is finished is kept", ""
+
+    @app.callback(
+        Output(ids.JOB, "data", allow_duplicate=True),
+        Output(ids.NOTICES, "children", allow_duplicate=True),
+        Input(ids.GO_ON, "n_clicks"),
+        State(ids.JOB, "data"),
+        prevent_initial_call=True,
+    )
+    def go_on(clicks: Any, job_id: Any) -> tuple[Any, Any]:
+        if not (clicks and isinstance(job_id, str)):
+            return no_update, no_update
+        try:
+            job = service.build_again(job_id, owner=_visitor())
+        except PipelineError as error:
+            return no_update, str(error)
+        return job.id, ""
+
+
+def is_offered(service: Service, model: Any, corpus: Any) -> bool:
+    """Tell whether model and corpus are known ones, which anybody may have built."""
+    models = [state.entry.name for state in service.models()]
+    return model in models and corpus in [info.name for info in service.corpora()]
 
 
 def tell(job: JobRecord, position: int | None) -> str:
@@ -113,6 +150,11 @@ def tell(job: JobRecord, position: int | None) -> str:
     return f"{name}: {job.state}. {job.error}".strip()
 
 
+def _visitor() -> str:
+    """Return by what we tell visitors apart: there are no accounts."""
+    return request.remote_addr or ""
+
+
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
@@ -122,7 +164,7 @@ def _submit(service: Service, model: Any, corpus: Any, **options: Any) -> tuple[
     if not (isinstance(model, str) and isinstance(corpus, str)):
         return no_update, "Choose a model and a corpus first."
     try:
-        job = service.build(AtlasSpec(model, corpus, **options), owner=OWNER)
+        job = service.build(AtlasSpec(model, corpus, **options), owner=_visitor())
     except PipelineError as error:
         return no_update, str(error)
     return job.id, ""

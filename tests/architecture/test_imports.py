@@ -23,6 +23,7 @@ SHARED_ROOMS = {"errors", "records", "specs"}
 # What each room of app may take from the others; rooms that stand here not at all may take all.
 APP_ROOMS = {
     "ids": set(),
+    "bodies": set(),
     "settings": set(),
     "theme": set(),
     "security": {"settings"},

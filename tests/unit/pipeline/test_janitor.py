@@ -95,12 +95,14 @@ def test_the_least_recently_used_go_first_and_only_as_many_as_needed(store):
     assert sum(path.is_file() for path in (store.root / "objects").rglob("*")) == 3
 
 
-def test_a_pinned_record_stays_whatever_the_size(store):
+def test_what_is_open_somewhere_stays_whatever_the_size(store):
     for i, key in enumerate(KEYS[:3]):
         put(store, key, bytes([i]) * 100)
         use(store, key, 1000 + i)
     store.size_limit_bytes = 0
-    store.janitor(pinned={KEYS[0]})
+    store.note_use({"kind": "capture", "key": KEYS[0]})
+    use(store, KEYS[1], time.time() - 1000)
+    store.janitor()
     assert kept(store) == [KEYS[0]]
 
 
@@ -119,6 +121,7 @@ def test_converted_models_count_but_stay(store):
     model.parent.mkdir(parents=True)
     model.write_bytes(bytes(500))
     put(store, KEYS[0], bytes(100))
+    use(store, KEYS[0], 1000)
     store.size_limit_bytes = 550
     swept = store.janitor()
     assert (swept.evicted, swept.used_bytes) == (1, 500)

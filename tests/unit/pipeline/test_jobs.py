@@ -3,13 +3,14 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pipeline import jobs as jobs_module
 from pipeline.errors import JobError
-from pipeline.jobs import MAX_QUEUED, JobRecord, JobTable
+from pipeline.jobs import ANYONE, MAX_QUEUED, MAX_QUEUED_EACH, JobTable
 from pipeline.records import Progress
 from pipeline.store import Store
 
@@ -26,16 +27,21 @@ def jobs(store):
     return JobTable(store)
 
 
-def submit(jobs, n=0):
-    return jobs.submit("atlas", {"seed": n}, "somebody")
+def submit(jobs, n=0, owner="somebody"):
+    return jobs.submit("atlas", {"seed": n}, owner)
+
+
+def cancel(jobs, job_id):
+    return jobs.cancel(job_id, "somebody")
 
 
 def test_a_submitted_job_waits_and_is_plain_json(jobs):
     job = submit(jobs)
-    assert (job.state, job.kind, job.spec, job.owner) == (
-        "queued", "atlas", {"seed": 0}, "somebody",
+    assert (job.state, job.kind, job.spec, job.owners) == (
+        "queued", "atlas", {"seed": 0}, ("somebody",),
     )  # fmt: skip
-    assert jobs.get(job.id) == job == JobRecord(**json.loads(json.dumps(dataclasses.asdict(job))))
+    assert jobs.get(job.id) == job
+    assert json.loads(json.dumps(dataclasses.asdict(job)))["spec"] == {"seed": 0}
 
 
 def test_equal_work_is_one_job_while_it_is_live(jobs):
@@ -55,28 +61,71 @@ def test_other_work_is_another_job(jobs):
 def test_work_that_is_being_cancelled_is_not_joined(jobs):
     first = submit(jobs)
     jobs.claim()
-    jobs.cancel(first.id)
+    cancel(jobs, first.id)
     assert submit(jobs).id != first.id
 
 
 def test_a_full_queue_says_how_many_wait(jobs):
     for n in range(MAX_QUEUED):
-        submit(jobs, n)
+        submit(jobs, n, owner=f"visitor {n // 10}")
     with pytest.raises(JobError, match=f"{MAX_QUEUED} jobs wait already"):
         submit(jobs, -1)
     assert submit(jobs, 5).spec == {"seed": 5}
     assert len(jobs.list()) == MAX_QUEUED
 
 
+def test_nobody_fills_the_queue_alone(jobs):
+    for n in range(MAX_QUEUED_EACH):
+        submit(jobs, n)
+    with pytest.raises(JobError, match=f"{MAX_QUEUED_EACH} jobs of yours wait already"):
+        submit(jobs, -1)
+    assert submit(jobs, -1, owner="another").state == "queued"
+
+
+def test_a_job_that_two_asked_for_goes_on_until_both_cancelled(jobs):
+    job = submit(jobs, owner="one")
+    assert submit(jobs, owner="two").id == job.id
+    assert jobs.cancel(job.id, "one").state == "queued"
+    assert jobs.cancel(job.id, "two").state == "cancelled"
+
+
+def test_nobody_cancels_the_job_of_another(jobs):
+    job = submit(jobs, owner="one")
+    with pytest.raises(JobError, match="somebody else asked for this job"):
+        jobs.cancel(job.id, "two")
+    assert jobs.get(job.id).state == "queued"
+    assert jobs.cancel(submit(jobs, 1, owner=ANYONE).id, "two").state == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"colour": "red"}, {"state": "lost"}, {"spec": {"seed": 1}}, {"owners": None}, {"id": None}],
+)
+def test_a_row_that_is_no_job_of_this_program_is_left_out(store, jobs, change, caplog):
+    job = submit(jobs)
+    row = dataclasses.asdict(job) | change
+    store.jobs.set(job.id, {k: v for k, v in row.items() if k != "id" or v})
+    assert (jobs.get(job.id), jobs.list(), jobs.claim(), jobs.running()) == (None, [], None, None)
+    assert "is no job of this program" in caplog.text
+
+
+def test_a_job_that_was_asked_to_stop_is_cancelled_when_its_worker_ends(jobs):
+    job = submit(jobs)
+    jobs.claim()
+    cancel(jobs, job.id)
+    jobs.interrupt_running()
+    assert jobs.get(job.id).state == "cancelled"
+
+
 @pytest.mark.parametrize("job_id", ["", "live", "../" + "a" * 29, "A" * 32, "a" * 32 + "\n"])
 def test_an_id_is_32_hex_digits(jobs, job_id):
-    for ask in (jobs.get, jobs.position, jobs.cancel):
+    for ask in (jobs.get, jobs.position, partial(cancel, jobs)):
         with pytest.raises(JobError, match="expected 32 hex digits"):
             ask(job_id)
 
 
 def test_an_unknown_id_gives_none(jobs):
-    assert [ask("a" * 32) for ask in (jobs.get, jobs.position, jobs.cancel)] == [None] * 3
+    assert [ask("a" * 32) for ask in (jobs.get, jobs.position, partial(cancel, jobs))] == [None] * 3
 
 
 def test_jobs_are_claimed_in_order_one_at_a_time(jobs):
@@ -120,17 +169,17 @@ def test_position_counts_what_comes_before(jobs):
 
 def test_a_waiting_job_is_cancelled_at_once(jobs):
     job = submit(jobs)
-    assert jobs.cancel(job.id).state == "cancelled"
+    assert cancel(jobs, job.id).state == "cancelled"
     assert jobs.claim() is None
 
 
 def test_a_running_job_is_only_asked_to_stop(jobs):
     job = submit(jobs)
     jobs.claim()
-    asked = jobs.cancel(job.id)
+    asked = cancel(jobs, job.id)
     assert asked.state == "running"
     assert time.time() - asked.cancel_s < 5
-    assert jobs.cancel(job.id).cancel_s == asked.cancel_s
+    assert cancel(jobs, job.id).cancel_s == asked.cancel_s
     jobs.mark_cancelled(job.id)
     assert jobs.get(job.id).state == "cancelled"
 
@@ -139,7 +188,7 @@ def test_a_job_that_ended_cannot_be_cancelled_or_ended_again(jobs):
     job = submit(jobs)
     jobs.claim()
     jobs.finish(job.id, {"n": 1})
-    assert jobs.cancel(job.id).state == "done"
+    assert cancel(jobs, job.id).state == "done"
     jobs.fail(job.id, "too late")
     assert (jobs.get(job.id).state, jobs.get(job.id).result) == ("done", {"n": 1})
 
@@ -160,7 +209,7 @@ def test_progress_is_noted_while_the_job_runs_and_not_after(jobs):
 def test_an_update_does_not_undo_a_cancel(jobs):
     job = submit(jobs)
     jobs.claim()
-    jobs.cancel(job.id)
+    cancel(jobs, job.id)
     assert jobs.update(job.id, Progress("maps", 1, 2), seconds_left=None).cancel_s is not None
 
 
@@ -169,7 +218,7 @@ def test_a_job_without_a_worker_is_interrupted_and_the_queue_is_kept(jobs):
     jobs.claim()
     jobs.interrupt_running()
     assert jobs.get(first.id).state == "interrupted"
-    assert "start it again" in jobs.get(first.id).error
+    assert "Start it again" in jobs.get(first.id).error
     assert jobs.claim().id == second.id
 
 
@@ -188,7 +237,7 @@ def test_jobs_survive_a_restart_of_everything(store, jobs):
 def test_jobs_that_ended_a_week_ago_are_forgotten(jobs, monkeypatch):
     monkeypatch.setattr(jobs_module, "KEEP_ENDED_S", -1.0)
     old = submit(jobs, 1)
-    jobs.cancel(old.id)
+    cancel(jobs, old.id)
     assert jobs.get(old.id) is None
     assert [job.spec for job in (submit(jobs, 2), *jobs.list())] == [{"seed": 2}] * 2
 

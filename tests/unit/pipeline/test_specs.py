@@ -97,7 +97,7 @@ def test_guidance_leaves_pca_alone():
     assert maps["tsne_2d"].guidance == 0.3
 
 
-@pytest.mark.parametrize("guidance", [-0.1, 0.51, float("nan")])
+@pytest.mark.parametrize("guidance", [-0.1, 0.51, float("nan"), "0.1", True])
 def test_guidance_outside_its_range_is_refused(guidance):
     with pytest.raises(InputError, match="guidance"):
         replace(SPEC, guidance=guidance)

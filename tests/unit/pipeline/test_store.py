@@ -8,11 +8,11 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from pipeline.errors import Cancelled, SpaceError, StoreError
+from pipeline.errors import SpaceError, StoreError
 from pipeline.objects import DamagedObject
+from pipeline.specs import digest
 from pipeline.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -101,7 +101,7 @@ def test_a_record_whose_object_is_damaged_is_absent_until_computed_again(store, 
         store.read_bytes(ref)
     assert store.get_record(KEY) is None
     assert "which is missing" in warnings(caplog)[-1]
-    store.once(KEY, lambda: put(store, content=b"good"))
+    put(store, content=b"good")
     assert store.read_bytes(ref) == b"good"
 
 
@@ -159,29 +159,16 @@ def test_reading_goes_on_when_the_index_cannot_be(store, operations, monkeypatch
     assert set(warnings(caplog)) == {"went on without the index: full"}
 
 
-def test_once_computes_only_what_is_missing(store):
-    calls = []
-
-    def compute():
-        calls.append(1)
-        return {"kind": "capture", "objects": [store.put_array(np.zeros(2)).to_json()]}
-
-    assert store.once(KEY, compute) == store.once(KEY, compute) == store.get_record(KEY)
-    assert calls == [1]
-
-
-def test_a_computation_that_fails_leaves_no_record_and_frees_the_key(store):
-    with pytest.raises(ZeroDivisionError):
-        store.once(KEY, lambda: 1 / 0)
-    assert store.once(KEY, lambda: {"kind": "capture", "objects": []})["key"] == KEY
-
-
-def test_waiting_for_another_computation_can_be_cancelled(store):
-    def stop():
-        raise Cancelled("stop")
-
-    with store.lock(KEY), pytest.raises(Cancelled):
-        store.once(KEY, dict, on_wait=stop)
+@pytest.mark.parametrize("changed", [{"objects": [{"sha256": "../x", "bytes": 1, "suffix": "."}]},
+                                     {"kind": "a/b"}, {"kind": None}, {}])  # fmt: skip
+def test_a_record_that_this_program_could_not_have_written_is_not_believed(store, changed, caplog):
+    plain = {"key": KEY, "kind": "capture", "objects": []} | changed
+    if not changed:
+        del plain["objects"]
+    record_path(store).parent.mkdir()
+    record_path(store).write_text(json.dumps({"sha256": digest(plain), "record": plain}))
+    assert store.get_record(KEY) is None
+    assert "does not match its checksum" in warnings(caplog)[-1]
 
 
 def test_a_lock_name_is_a_plain_word(store):
@@ -207,6 +194,25 @@ def test_space_that_is_not_there_is_refused_with_numbers(store, monkeypatch):
     store.require_space(950_000_000)
     with pytest.raises(SpaceError, match=r"needs 960\.0 MB, free 1,000\.0 MB on .*QKATLAS_CACHE"):
         store.require_space(960_000_000)
+
+
+def test_work_above_the_limit_of_the_folder_is_refused(tmp_path):
+    store = Store(tmp_path / "cache", size_limit_bytes=10**6)
+    with pytest.raises(SpaceError, match=r"needs 2\.0 MB, and .* may hold 1\.0 MB"):
+        store.require_space(2 * 10**6)
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
+def test_a_folder_of_another_computer_is_refused(tmp_path, monkeypatch, kind):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"36 21 0:31 / {tmp_path}/far\\040away rw,noatime shared:1 - {kind} server:/x rw\n"
+    )
+    monkeypatch.setattr("pipeline.folder.MOUNTS", mounts)
+    with pytest.raises(StoreError, match=f"lies on another computer \\({kind}\\)"):
+        Store(tmp_path / "far away" / "cache")
+    assert Store(tmp_path / "near")
 
 
 def test_the_folder_is_open_to_its_owner_only(tmp_path):

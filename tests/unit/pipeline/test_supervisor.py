@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import subprocess
@@ -90,9 +91,77 @@ def test_a_job_that_ignores_its_cancel_is_ended_with_its_children(
     monkeypatch.setattr(supervisor_module, "PATIENCE_S", 0.3)
     job_id = submit(jobs, "ignore")
     child = child_of_job(store)
-    jobs.cancel(job_id)
+    jobs.cancel(job_id, "somebody")
     assert ended(jobs, job_id).state == "cancelled"
     wait_for(lambda: not is_alive(child))
+
+
+def test_a_job_that_ignores_its_cancel_but_not_the_end_is_cancelled_within_two_seconds(
+    store, jobs, supervisor
+):
+    job_id = submit(jobs, "unfinished")
+    wait_for((store.root / "begun").exists)
+    jobs.cancel(job_id, "somebody")
+    began_s = time.monotonic()
+    assert ended(jobs, job_id).state == "cancelled"
+    assert time.monotonic() - began_s < 2
+    assert list((store.root / "tmp").iterdir()) == []
+    assert ended(jobs, submit(jobs, "answer")).state == "done"
+
+
+def test_a_job_that_never_ends_is_ended(store, jobs, supervisor, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "JOB_LIMIT_S", 1.0)
+    job = ended(jobs, submit(jobs, "ignore"))
+    assert job.state == "failed"
+    assert "the longest that a job may take" in job.error
+    child = child_of_job(store)
+    wait_for(lambda: not is_alive(child))
+    assert job.ended_s - job.started_s < 2
+
+
+def test_a_worker_that_dies_again_and_again_is_replaced_at_once(jobs, supervisor):
+    ids = [submit(jobs, "die", n=n) for n in range(4)]
+    times = [ended(jobs, job_id).ended_s for job_id in ids]
+    assert max(b - a for a, b in itertools.pairwise(times)) < 4  # it was 0.5, 1, 2, 4 s and more
+
+
+def test_whoever_stands_by_takes_over_only_later(store, jobs, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "STANDBY_S", 1.0)
+    supervisor = Supervisor(store, runner=RUNNER, stands_by=True)
+    supervisor.start()
+    job_id = submit(jobs, "answer")
+    time.sleep(0.5)
+    assert not (store.root / "heartbeat").exists()
+    assert ended(jobs, job_id).state == "done"
+    supervisor.stop()
+
+
+def test_as_a_program_it_keeps_a_worker_and_ends_with_its_parent(store):
+    code = (
+        "import subprocess, sys, time;"
+        "subprocess.Popen([sys.executable, '-m', 'pipeline.supervisor', '--cache', sys.argv[1],"
+        "'--parent', str(__import__('os').getpid())]); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(store.root)], cwd=ROOT)
+    wait_for((store.root / "heartbeat").exists)
+    started = processes_of(store)
+    assert any("pipeline.worker" in command for command in started)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not processes_of(store))
+
+
+def processes_of(store):
+    """Return the command lines of all processes that name the folder of a store."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().decode().replace("\0", " ")
+        except OSError:
+            continue
+        if str(store.root) in command:
+            found.append(command)
+    return found
 
 
 def test_children_of_a_killed_worker_do_not_outlive_it(store, jobs, supervisor):

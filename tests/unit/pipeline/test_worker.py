@@ -135,7 +135,7 @@ class TestReporter:
         report = worker.Reporter(jobs, job_id)
         report.flush()
         report(Progress("maps", 1, 2))
-        jobs.cancel(job_id)
+        jobs.cancel(job_id, "somebody")
         report.flush()
         with pytest.raises(Cancelled):
             report(Progress("maps", 2, 2))
@@ -153,7 +153,7 @@ def test_a_cancelled_job_stops_and_the_next_one_runs(jobs, start):
     job_id = submit(jobs, "work")
     start()
     wait_for(lambda: jobs.get(job_id).done > 0)
-    jobs.cancel(job_id)
+    jobs.cancel(job_id, "somebody")
     next_id = submit(jobs, "answer")
     wait_for(lambda: jobs.get(next_id).state == "done")
     assert jobs.get(job_id).state == "cancelled"
@@ -167,6 +167,15 @@ def test_terminated_in_a_job_it_leaves_promptly_and_whole(store, jobs, start):
     assert child.wait(5) == 0
     assert jobs.get(job_id).state == "interrupted"
     assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_terminated_while_it_loads_a_model_it_leaves(store, jobs, start):
+    job_id = submit(jobs, "guarded")
+    child = start()
+    wait_for((store.root / "begun").exists)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(5) == 0
+    assert jobs.get(job_id).state == "interrupted"
 
 
 def test_terminated_while_idle_it_leaves_promptly(store, start):
