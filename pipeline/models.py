@@ -98,7 +98,7 @@ def prepare(name: str, *, cache: Path, hub_cache: Path, report: Callable[[Progre
     report(Progress("prepare", 1, 1))
 
 
-def load(source: ModelSource, *, device: str, dtype: str, attention: str) -> LoadedModel:
+def load(source: ModelSource, *, device: str, dtype: str, attention: str | None) -> LoadedModel:
     """Load a model from the files of its source.
 
     Parameters
@@ -106,8 +106,8 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str) -> Loa
     source : checked files, as `find_source` returns them.
     device : "cpu" or "cuda".
     dtype : "float32", "bfloat16" or "float16".
-    attention : name of an attention function that transformers knows, such as "eager" or one that
-        capture has registered.
+    attention : name of an attention function that transformers knows, such as "eager"; None for
+        what it takes by default for this architecture.
 
     Raises
     ------
@@ -206,7 +206,9 @@ def _check_files(source: ModelSource) -> None:
             )
 
 
-def _read(source: ModelSource, dtype: str, attention: str) -> tuple[LoadedModel, dict[str, Any]]:
+def _read(
+    source: ModelSource, dtype: str, attention: str | None
+) -> tuple[LoadedModel, dict[str, Any]]:
     """Read model, tokenizer and image processor; return them and transformers' loading report."""
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     model, information = AutoModel.from_pretrained(
