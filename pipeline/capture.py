@@ -82,9 +82,6 @@ def recording(
     names = {module: name for name, module in model.named_modules()}
     seen: Counter[str] = Counter()
 
-    def start_of_forward(*_: Any) -> None:
-        seen.clear()
-
     def attend(
         module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
@@ -108,7 +105,7 @@ def recording(
     # Without a mask function of the same name transformers passes no mask and loses causality.
     ALL_ATTENTION_FUNCTIONS[INTERFACE] = attend
     AttentionMaskInterface.register(INTERFACE, eager_mask)
-    hook = model.register_forward_pre_hook(start_of_forward)
+    hook = model.register_forward_pre_hook(lambda *_: seen.clear())
     try:
         model.set_attn_implementation(INTERFACE)
         if model.config._attn_implementation != INTERFACE:

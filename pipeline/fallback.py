@@ -219,6 +219,9 @@ def _rest(call: AttentionCall, scores: Tensor) -> Tensor | None:
     logits = call.query.float() @ keys.transpose(2, 3) * call.scaling
     rest = scores.float() - logits
     hidden = (call.weights == 0) & (rest < HIDDEN)
+    # A number for all keys of a query leaves its softmax as it is. Taken out, a bias that counts
+    # from the end of the sequence (MPT) is the same by position in all sequences.
+    rest = rest - rest[..., :1].masked_fill(hidden[..., :1], 0)
     size = torch.where(hidden, 0, scores.float().abs() + logits.abs()) + 1
     rest = torch.where(rest.abs() <= NOISE * size, 0, rest)
     rest = rest.masked_fill(hidden, torch.finfo(torch.float32).min)

@@ -85,9 +85,10 @@ def mask_kind(rule: Tensor | None, window: int | None) -> str:
     if torch.equal(reachable, distance >= 0):
         return "causal"
     farthest = int(distance[reachable].max())
-    for near in (distance >= 0, distance.abs() <= farthest):
-        if torch.equal(reachable, near & (distance <= farthest)):
-            return f"sliding window {farthest + 1}"
+    if torch.equal(reachable, (distance >= 0) & (distance <= farthest)):
+        return f"sliding window {farthest + 1}"
+    if torch.equal(reachable, distance.abs() <= farthest):  # half of it on each side
+        return f"sliding window {2 * farthest}"
     return "other"
 
 

@@ -211,14 +211,9 @@ def _read(
 ) -> tuple[LoadedModel, dict[str, Any]]:
     """Read model, tokenizer and image processor; return them and transformers' loading report."""
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    model, information = AutoModel.from_pretrained(
-        source.folder,
-        dtype=dtype,
-        attn_implementation=attention,
-        use_safetensors=True,
-        output_loading_info=True,
-        **local,
-    )
+    model, information = _read_model(source, dtype, attention, local)
+    if attention is None and not _can_switch(model):  # capture needs plain attention
+        model, information = _read_model(source, dtype, "eager", local)
     tokenizer = image_processor = None
     if source.modality != "image":
         tokenizer = AutoTokenizer.from_pretrained(source.folder, padding_side="right", **local)
@@ -231,6 +226,30 @@ def _read(
             **local,
         )
     return LoadedModel(model.eval(), tokenizer, image_processor, source), information
+
+
+def _read_model(
+    source: ModelSource, dtype: str, attention: str | None, local: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    model, information = AutoModel.from_pretrained(
+        source.folder,
+        dtype=dtype,
+        attn_implementation=attention,
+        use_safetensors=True,
+        output_loading_info=True,
+        **local,
+    )
+    return model, information
+
+
+def _can_switch(model: Any) -> bool:
+    """Tell whether the attention function of a loaded model can be changed."""
+    own = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    can_switch = model.config._attn_implementation == "eager"
+    if can_switch:
+        model.set_attn_implementation(own)
+    return can_switch
 
 
 def _check_keys(source: ModelSource, information: dict[str, Any]) -> None:

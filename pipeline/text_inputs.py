@@ -37,6 +37,8 @@ def longest_text(loaded: LoadedModel) -> int:
     """Return how many tokens of a text are used: what the model and its tokeniser allow."""
     config = loaded.model.config.get_text_config()
     positions = getattr(config, "max_position_embeddings", None) or MAX_SEQUENCE_TOKENS
+    if positions < 1:  # XLNet has no limit and says so by -1
+        positions = MAX_SEQUENCE_TOKENS
     for module in loaded.model.modules():
         # RoBERTa and its kin count positions from behind the number of their filler.
         if isinstance(module, torch.nn.Embedding) and module.num_embeddings == positions:
