@@ -13,6 +13,7 @@ from pipeline.records import Corpus, TokenTable
 from pipeline.survey import forward
 from pipeline.text_inputs import source_target_inputs, text_inputs
 
+MIN_TOKENS = 3
 N_SOUNDS = 2
 SECONDS = 1
 SAMPLES_A_SECOND = 16_000
@@ -56,8 +57,16 @@ def prepare_inputs(
     if corpus.modality != "text":
         return image_inputs(loaded, corpus, seed)
     if loaded.model.config.is_encoder_decoder:
-        return source_target_inputs(loaded, corpus, seed, part or "encoder")
-    return text_inputs(loaded, corpus, seed)
+        inputs = source_target_inputs(loaded, corpus, seed, part or "encoder")
+    else:
+        inputs = text_inputs(loaded, corpus, seed)
+    n_tokens = inputs.table.n_tokens
+    if n_tokens < MIN_TOKENS:
+        raise InputError(
+            f"corpus {corpus.name!r} has {n_tokens} token{'s' * (n_tokens != 1)}, expected at "
+            f"least {MIN_TOKENS}: attention between fewer shows nothing; use longer texts"
+        )
+    return inputs
 
 
 def reads_sound(loaded: LoadedModel) -> bool:

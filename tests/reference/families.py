@@ -162,6 +162,8 @@ def tiny_model(name: str) -> Any:
     config = getattr(transformers, family.config)(**family.settings)
     model = getattr(transformers, family.model)._from_config(config, attn_implementation="eager")
     for parameter in model.parameters():
+        if not parameter.requires_grad:  # a table of sines
+            continue
         if not parameter.any():  # tables of position biases, and plain biases, begin as zeros
             parameter.data.normal_(0, 0.3)
         elif parameter.ndim > 1:
