@@ -246,7 +246,7 @@ def _can_switch(model: Any) -> bool:
     """Tell whether the attention function of a loaded model can be changed."""
     own = model.config._attn_implementation
     model.set_attn_implementation("eager")
-    can_switch = model.config._attn_implementation == "eager"
+    can_switch: bool = model.config._attn_implementation == "eager"
     if can_switch:
         model.set_attn_implementation(own)
     return can_switch

@@ -68,7 +68,7 @@ def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
             elif inputs.part == "self":
                 refuse_shape(call, batch)
 
-        expected = forward(tower, features)
+        expected = _own(tower, features)
         try:
             with capturing(tower, note, route=route, unrotated=True):
                 hidden = forward(tower, features)
@@ -123,6 +123,18 @@ def expected_layers(tower: Any, part: str) -> int:
     if kinds:
         return sum("linear" not in kind and "mamba" not in kind for kind in kinds)
     return getattr(config, "num_hidden_layers", None) or 1
+
+
+def _own(tower: Any, features: dict[str, Tensor]) -> Tensor:
+    """Run the model as it is; what it cannot read is no fault of the capture."""
+    try:
+        return forward(tower, features)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        shapes = {name: tuple(value.shape) for name, value in features.items()}
+        raise CaptureError(
+            f"{type(tower).__name__} cannot run on {shapes}: {type(error).__name__}: {error}; "
+            "expected a model that turns texts or images into hidden states"
+        ) from error
 
 
 def _difference(found: Tensor, expected: Tensor, batch: Batch, part: str) -> float:

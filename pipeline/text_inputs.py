@@ -80,7 +80,8 @@ def source_target_inputs(
         from 0.
     """
     pairs = corpus.text_pairs or ("",) * corpus.n_sequences
-    sources = [_tokenise(loaded, text) for text in corpus.texts]
+    # One token less: sources are padded once more where they are as long as the targets.
+    sources = [_tokenise(loaded, text, spare=1) for text in corpus.texts]
     targets = [
         _for_decoder(loaded, _tokenise(loaded, pair or text, is_target=True))
         for text, pair in zip(corpus.texts, pairs, strict=True)
@@ -113,8 +114,10 @@ def _choose(rows: list[_Row], seed: int) -> Int64:
     return choose_sequences(lengths, max_tokens=MAX_TOKENS, seed=seed)
 
 
-def _tokenise(loaded: LoadedModel, *texts: str, is_target: bool = False) -> _Row:
-    tokenizer, longest = loaded.tokenizer, longest_text(loaded)
+def _tokenise(
+    loaded: LoadedModel, *texts: str, is_target: bool = False, spare: int = 0
+) -> _Row:  # fmt: skip
+    tokenizer, longest = loaded.tokenizer, longest_text(loaded) - spare
     arguments: dict[str, Any] = {"text_target": texts[0]} if is_target else {"text": texts[0]}
     if len(texts) > 1:
         arguments["text_pair"] = texts[1]
@@ -153,13 +156,14 @@ def _for_decoder(loaded: LoadedModel, row: _Row) -> _Row:
             "expected one, or --part encoder"
         )
     kept = row.ids.size - int(row.ids.size > 1 and row.ids[-1] == end)
+    kept = min(kept, longest_text(loaded) - 1)
     ids = np.concatenate([[start], row.ids[:kept]]).astype(np.int64)
     return _Row(
         ids,
         np.ones_like(ids),
         np.concatenate([[True], row.is_special[:kept]]),
         {"input_ids": ids, "attention_mask": np.ones_like(ids)},
-        row.was_cut,
+        row.was_cut or row.ids.size > kept + 1,
     )
 
 
