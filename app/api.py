@@ -67,13 +67,15 @@ def _add_capture_routes(api: Blueprint, service: Service) -> None:
     def all_norms(key: str) -> Response:
         capture = capture_of(key)
         shown = capture.draw_order()[: _prefix()]
-        return _binary(np.stack([norm_bytes(row, shown) for row in capture.norms()]))
+        return _binary(
+            np.stack([norm_bytes(row, shown, capture.n_queries) for row in capture.norms()])
+        )
 
     @api.get("/<key>/head/<int:layer>/<int:head>/norms.u8")
     def norms(key: str, layer: int, head: int) -> Response:
         capture = capture_of(key)
         row = capture.norms()[capture.cell(layer, head)]
-        return _binary(norm_bytes(row, capture.draw_order()))
+        return _binary(norm_bytes(row, capture.draw_order(), capture.n_queries))
 
     @api.get("/<key>/tokens.json")
     def tokens(key: str) -> Response:
@@ -142,26 +144,32 @@ def shorten(coordinates: Array, frame: dict[str, Any], depth: str) -> Array:
     return np.clip(np.rint(scaled), 0, steps).astype(dtype)
 
 
-def norm_bytes(norms: Array, shown: Array) -> Array:
+def norm_bytes(norms: Array, shown: Array, n_queries: int) -> Array:
     """Return norms of one head as 0..127 for queries and 128..255 for keys.
 
     Parameters
     ----------
     norms : (n_points,) float32, queries then keys.
     shown : (n,) point numbers in draw order.
+    n_queries : how many of the points are queries.
     """
     low, high = float(norms.min()), float(norms.max())
     share = (norms[shown] - low) / (high - low or 1.0)
-    return _two_sided(share, shown >= norms.size // 2)
+    return _two_sided(share, shown >= n_queries)
 
 
 def point_attributes(capture: Capture) -> Array:
     """Return (3, n_points) uint8 `type`, `position`, `position_mod_5` in draw order."""
     tokens, order = capture.tokens, capture.draw_order()
-    is_key = order >= tokens.n_tokens
-    token = order % tokens.n_tokens
+    is_key = order >= capture.n_queries
+    everything = np.arange(tokens.n_tokens)
+    queries, keys = (
+        everything if some is None else some for some in (capture.query_tokens, capture.key_tokens)
+    )
+    token = np.concatenate([queries, keys])[order]
     position = tokens.token_index[token]
-    last = np.diff(tokens.sequence_offset)[tokens.sequence_index[token]] - 1
+    lengths = [np.diff(offset) for offset in (capture.query_offset, capture.key_offset)]
+    last = np.where(is_key, *(x[tokens.sequence_index[token]] for x in lengths[::-1])) - 1
     share = position / np.maximum(last, 1)
     return np.stack([
         is_key.astype(np.uint8),
@@ -183,6 +191,8 @@ def token_columns(capture: Capture) -> dict[str, Any]:
         "row": tokens.row.tolist(),
         "column": tokens.column.tolist(),
         "grid": tokens.grid,
+        "query_tokens": None if capture.query_tokens is None else capture.query_tokens.tolist(),
+        "key_tokens": None if capture.key_tokens is None else capture.key_tokens.tolist(),
         "sequences": [
             {"label": label, "length": length}
             for label, length in zip(labels, lengths, strict=True)

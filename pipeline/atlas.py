@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,28 +15,15 @@ from pipeline.errors import InputError
 from pipeline.normalise import Normalisation, normalise, unit_rows
 from pipeline.objects import ObjectRef
 from pipeline.records import HeadVectors, LayerRecord, TokenTable
+from pipeline.sampling import PairsBySequence, Reachable
 from pipeline.specs import head_key
 from pipeline.store import Store
+from pipeline.token_files import read_tokens
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
 STRONG = 0.01
-
-# Rows of the stored token table, in this order.
-TOKEN_COLUMNS = (
-    "token_id", "sequence_index", "token_index", "segment", "is_special", "row", "column",
-)  # fmt: skip
-
-
-def token_objects(table: TokenTable, store: Store) -> dict[str, Any]:
-    """Publish a token table; `Capture.tokens` reads it back."""
-    columns = np.stack([getattr(table, name).astype(np.int64) for name in TOKEN_COLUMNS])
-    text = json.dumps({"text": table.token_text, "grid": table.grid}).encode()
-    return {
-        "tokens": store.put_array(columns).to_json(),
-        "token_text": store.put_bytes(text, ".json").to_json(),
-    }
 
 
 @dataclass(frozen=True)
@@ -81,20 +67,51 @@ class Capture:
     @cached_property
     def tokens(self) -> TokenTable:
         """Every token of the capture."""
-        objects = self.record["objects"]
-        text = json.loads(self.store.read_bytes(ObjectRef.from_json(objects["token_text"])))
-        columns = dict(zip(TOKEN_COLUMNS, self._array(objects["tokens"]), strict=True))
-        return TokenTable(
-            token_text=tuple(text["text"]),
-            grid=tuple(text["grid"]) if text["grid"] else None,
-            is_special=columns.pop("is_special").astype(bool),
-            **columns,
-        )
+        return read_tokens(self.record["objects"], self.store)
 
     @cached_property
     def n_tokens(self) -> int:
-        """Number of tokens; a head has twice as many points."""
+        """Number of tokens."""
         return int(self.record["n_tokens"])
+
+    @property
+    def n_queries(self) -> int:
+        """Number of queries of a head; its points are queries first, then keys."""
+        return int(self.record["n_queries"])
+
+    @property
+    def n_points(self) -> int:
+        """Number of points of a head."""
+        return self.n_queries + int(self.record["n_keys"])
+
+    @cached_property
+    def query_tokens(self) -> Int64 | None:
+        """(n_queries,) int64 token of each query; None where every token has one."""
+        row = self.record["objects"]["query_tokens"]
+        return None if row is None else self._array(row)
+
+    @cached_property
+    def key_tokens(self) -> Int64 | None:
+        """(n_keys,) int64 token of each key; None where every token has one."""
+        row = self.record["objects"]["key_tokens"]
+        return None if row is None else self._array(row)
+
+    @cached_property
+    def query_offset(self) -> Int64:
+        """(n_sequences + 1,) int64: the queries of sequence s are rows offset[s]:offset[s + 1]."""
+        return self._offset(self.query_tokens)
+
+    @cached_property
+    def key_offset(self) -> Int64:
+        """(n_sequences + 1,) int64: the keys of sequence s are rows offset[s]:offset[s + 1]."""
+        return self._offset(self.key_tokens)
+
+    def _offset(self, tokens: Int64 | None) -> Int64:
+        if tokens is None:
+            return self.tokens.sequence_offset
+        n_sequences = self.tokens.sequence_offset.size - 1
+        lengths = np.bincount(self.tokens.sequence_index[tokens], minlength=n_sequences)
+        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
     def draw_order(self) -> NDArray[np.uint32]:
         """(n_points,) uint32: draw index -> point."""
@@ -105,11 +122,14 @@ class Capture:
         return self._array(self.record["objects"]["norms"])
 
     def vectors(self, layer: int, head: int) -> HeadVectors:
-        """Return raw queries and keys of one head."""
+        """Return raw queries and keys of one head, before or after rotation as it was asked for."""
+        return self._vectors(layer, head, "")
+
+    def _vectors(self, layer: int, head: int, prefix: str) -> HeadVectors:
         self.cell(layer, head)
         objects = self.record["objects"]
-        queries = self._array(objects["queries"][layer])[head]
-        keys = self._array(objects["keys"][layer])[self.layers[layer].key_head(head)]
+        queries = self._array(objects[f"{prefix}queries"][layer])[head]
+        keys = self._array(objects[f"{prefix}keys"][layer])[self.layers[layer].key_head(head)]
         return HeadVectors(np.asarray(queries), np.asarray(keys))
 
     def additive(self, layer: int, head: int) -> Float32 | None:
@@ -120,33 +140,50 @@ class Capture:
         array = self._array(row)
         return np.asarray(array[head if array.shape[0] > 1 else 0])
 
-    def reachable(self, layer: int, head: int) -> NDArray[np.bool_] | None:
-        """(longest, longest) bool by position, row = query; None when every key is reachable."""
+    def _additive_rows(self, layer: int, head: int) -> PairsBySequence | None:
+        """Return mask and bias of all sequences one after the other, where no rule gives them."""
+        row = self.record["objects"]["additive_rows"][layer]
+        if row is None:
+            return None
+        array = self._array(row)
+        own = array[head if array.shape[0] > 1 else 0]
+        return PairsBySequence(own, self.query_offset, self.key_offset)
+
+    def reachable(self, layer: int, head: int) -> Reachable:
+        """Tell who reaches whom, for `sampling.reached`: everybody, by position or by sequence."""
+        rows = self._additive_rows(layer, head)
+        if rows is not None:
+            return rows if np.isneginf(rows.additive).any() else None
         additive = self.additive(layer, head)
         if additive is None or not np.isneginf(additive).any():
             return None
         return additive > -np.inf
 
     def attention(self, sequence: int, layer: int, head: int) -> Float32:
-        """Return the (n, n) float32 attention weights of one sequence, row = query.
+        """Return the (n_queries, n_keys) float32 attention weights of one sequence.
 
         Raises
         ------
         InputError
             if the sequence or head does not exist.
         """
-        offset = self.tokens.sequence_offset
-        if not 0 <= sequence < offset.size - 1:
-            raise InputError(f"sequence: found {sequence}, expected 0 to {offset.size - 2}")
-        start, end = offset[sequence : sequence + 2]
-        vectors = self.vectors(layer, head)
-        additive = self.additive(layer, head)
-        sinks = self.record["objects"]["sinks"][layer]
+        n_sequences = self.query_offset.size - 1
+        if not 0 <= sequence < n_sequences:
+            raise InputError(f"sequence: found {sequence}, expected 0 to {n_sequences - 1}")
+        objects = self.record["objects"]
+        is_other = self.record["rotary"] == "before"
+        vectors = self._vectors(layer, head, "softmax_" if is_other else "")
+        queries = vectors.queries[slice(*self.query_offset[sequence : sequence + 2])]
+        keys = vectors.keys[slice(*self.key_offset[sequence : sequence + 2])]
+        additive, by_sequence = self.additive(layer, head), self._additive_rows(layer, head)
+        if by_sequence is not None:
+            additive = by_sequence.of_sequence(sequence)
+        sinks = objects["sinks"][layer]
         return attention_weights(
-            vectors.queries[start:end],
-            vectors.keys[start:end],
+            queries,
+            keys,
             self.layers[layer],
-            additive=None if additive is None else additive[: end - start, : end - start],
+            additive=None if additive is None else additive[: len(queries), : len(keys)],
             sink=None if sinks is None else float(self._array(sinks)[head]),
         )
 
@@ -155,18 +192,18 @@ class Capture:
 
         Returns
         -------
-        query, key : (n_pairs,) int64 token numbers.
+        query, key : (n_pairs,) int64 rows of queries and keys.
         weights : (n_pairs,) float32 attention.
         """
-        offset = self.tokens.sequence_offset
-        pairs, weights = [], []
-        for sequence, start in enumerate(offset[:-1]):
+        queries, keys, weights = [], [], []
+        starts = zip(self.query_offset[:-1], self.key_offset[:-1], strict=True)
+        for sequence, (first_query, first_key) in enumerate(starts):
             found = self.attention(sequence, layer, head)
             strong = np.nonzero(found > STRONG)
-            pairs.append(np.stack(strong) + start)
+            queries.append(strong[0] + first_query)
+            keys.append(strong[1] + first_key)
             weights.append(found[strong])
-        query, key = np.concatenate(pairs, axis=1)
-        return query, key, np.concatenate(weights)
+        return np.concatenate(queries), np.concatenate(keys), np.concatenate(weights)
 
     def image(self, sequence: int) -> bytes:
         """Return the PNG of one image as the model saw it."""
@@ -209,7 +246,7 @@ class Atlas:
         )
 
     def normalised(self, layer: int, head: int) -> tuple[Float32, Float32]:
-        """Return normalised queries and keys, (n_tokens, head_dim) float32 each."""
+        """Return normalised queries and keys, (n, head_dim) float32 each."""
         return normalise(self.capture.vectors(layer, head), self.normalisation(layer, head))
 
     def unit_points(self, layer: int, head: int) -> Float32:

@@ -141,7 +141,10 @@ def summary(atlas: Atlas, map_sets: list[MapSet], *, per_head: bool = False) -> 
         "n_truncated": corpus["n_truncated"],
         "left_out": corpus["left_out"],
         "n_tokens": capture.n_tokens,
-        "n_points": 2 * capture.n_tokens,
+        "n_points": capture.n_points,
+        "part": capture.record["part"],
+        "rotary": capture.record["rotary"],
+        "route": capture.record["route"],
         "reconstruction_error_max": capture.record["reconstruction_error_max"],
         "fidelity": {
             "mean_spearman": float(np.mean(spearman)),

@@ -1,7 +1,7 @@
 """One attention function for all models: hands out queries and keys exactly as the model uses them.
 
 Nothing is stored here and no model family is named: whatever calls transformers' attention
-interface is captured, and a model that does not call it is refused.
+interface is captured. What does not call it is the business of `fallback`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from transformers.masking_utils import eager_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pipeline.errors import CaptureError
+from pipeline.rotation import Rotations
 
 INTERFACE = "qk_atlas"
 Tensor = torch.Tensor
@@ -39,6 +40,10 @@ class AttentionCall:
         lowest value of the dtype. None when every key is reachable and there is no bias.
     sinks : (n_heads,) logits of a sink column, or None.
     weights : (batch, n_heads, query_length, key_length), the model's own attention weights.
+    window : length of the sliding window that the module passes, or None.
+    rotation : of rotary embeddings that were watched: "none", "caught", or "lost" when they are
+        not found in query and key.
+    unrotated : query and key before a rotation that was caught, shaped as they are.
     """
 
     module: str
@@ -49,10 +54,15 @@ class AttentionCall:
     additive: Tensor | None
     sinks: Tensor | None
     weights: Tensor
+    window: int | None = None
+    rotation: str = "none"
+    unrotated: tuple[Tensor, Tensor] | None = None
 
 
 @contextmanager
-def recording(model: Any, on_call: Callable[[AttentionCall], None]) -> Iterator[None]:
+def recording(
+    model: Any, on_call: Callable[[AttentionCall], None], *, rotations: Rotations | None = None
+) -> Iterator[None]:
     """Call `on_call` for each attention module of every forward pass inside the block.
 
     The model computes exactly what it computes with plain ("eager") attention. Leaving the block,
@@ -62,6 +72,7 @@ def recording(model: Any, on_call: Callable[[AttentionCall], None]) -> Iterator[
     ----------
     model : a transformers `PreTrainedModel` in evaluation mode.
     on_call : receives each `AttentionCall` in the order of the forward pass.
+    rotations : from `catching_rotations`, where vectors before rotation are wanted.
 
     Raises
     ------
@@ -71,41 +82,37 @@ def recording(model: Any, on_call: Callable[[AttentionCall], None]) -> Iterator[
     names = {module: name for name, module in model.named_modules()}
     seen: Counter[str] = Counter()
 
-    def start_of_forward(*_: Any) -> None:
-        seen.clear()
-
     def attend(
         module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         output, weights = _forward(module, query, key, value, mask, **kwargs)
         name = names.get(module, type(module).__name__)
         seen[name] += 1
-        on_call(
-            AttentionCall(
-                module=name if seen[name] == 1 else f"{name}#{seen[name]}",
-                query=query,
-                key=key,
-                scaling=_scaling(query, kwargs),
-                softcap=kwargs.get("softcap"),
-                additive=_additive(mask, kwargs.get("position_bias")),
-                sinks=_sinks(module, kwargs),
-                weights=weights,
-            )
+        rotation, unrotated = rotations.take(query, key) if rotations else ("none", None)
+        call = AttentionCall(
+            module=name if seen[name] == 1 else f"{name}#{seen[name]}",
+            query=query,
+            key=key,
+            weights=weights,
+            rotation=rotation,
+            unrotated=unrotated,
+            **_settings(module, query, mask, kwargs),
         )
+        on_call(call)
         return output, weights
 
     own = model.config._attn_implementation
     # Without a mask function of the same name transformers passes no mask and loses causality.
     ALL_ATTENTION_FUNCTIONS[INTERFACE] = attend
     AttentionMaskInterface.register(INTERFACE, eager_mask)
-    hook = model.register_forward_pre_hook(start_of_forward)
+    hook = model.register_forward_pre_hook(lambda *_: seen.clear())
     try:
         model.set_attn_implementation(INTERFACE)
         if model.config._attn_implementation != INTERFACE:
             raise CaptureError(
                 f"{type(model).__name__} does not use transformers' attention interface, so its "
-                "queries and keys cannot be taken; expected a model class that supports "
-                "`attn_implementation`. Use another model of this family"
+                "queries and keys cannot be taken there; expected a model class that supports "
+                "`attn_implementation`"
             )
         yield
     finally:
@@ -148,33 +155,6 @@ def attention_weights(call: AttentionCall, additive: Tensor | None) -> Tensor:
     return torch.softmax(torch.cat([logits, sinks], dim=-1), dim=-1)[..., :-1]
 
 
-def check_call(call: AttentionCall, longest: int, n_sequences: int) -> None:
-    """Refuse a call that is not one attention of every token over its own sequence.
-
-    Parameters
-    ----------
-    longest, n_sequences : of the batch, in tokens and sequences.
-
-    Raises
-    ------
-    CaptureError
-        on another shape, or on queries and keys that are not finite.
-    """
-    expected = (n_sequences, longest)
-    for name, tensor in (("queries", call.query), ("keys", call.key)):
-        if (tensor.shape[0], tensor.shape[2]) != expected:
-            raise CaptureError(
-                f"{call.module} attends with {name} of shape {tuple(tensor.shape)} for "
-                f"{n_sequences} sequences of up to {longest} tokens; expected one {name[:-1]} a "
-                "token (windowed, pooled and cross attention cannot be shown)"
-            )
-        if not torch.isfinite(tensor).all():
-            raise CaptureError(
-                f"{call.module} produced {name} that are not finite numbers; expected finite "
-                "activations. Check the weights, or use another dtype"
-            )
-
-
 def _forward(
     module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, Tensor]:
@@ -187,6 +167,19 @@ def _forward(
         )
     output, weights = eager(module, query, key, value, mask, **kwargs)
     return output, weights
+
+
+def _settings(
+    module: Any, query: Tensor, mask: Tensor | None, kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what else shapes the weights, as the model passes it."""
+    return {
+        "scaling": _scaling(query, kwargs),
+        "softcap": kwargs.get("softcap"),
+        "additive": _additive(mask, kwargs.get("position_bias")),
+        "sinks": _sinks(module, kwargs),
+        "window": kwargs.get("sliding_window"),
+    }
 
 
 def _scaling(query: Tensor, kwargs: dict[str, Any]) -> float:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.atlas import read_atlas, read_cells, read_coordinates
 from pipeline.build import build_atlas, find_built, hub_cache
 from pipeline.catalogue import list_models
 from pipeline.corpora import list_corpora
+from pipeline.device import resolve_device
 from pipeline.errors import InputError, PipelineError
 from pipeline.records import Progress
 from pipeline.specs import (
@@ -34,6 +36,8 @@ from pipeline.specs import (
     METHODS,
     NEIGHBOURS,
     NORMALISATIONS,
+    PARTS,
+    ROTARY,
     AtlasSpec,
 )
 from pipeline.store import Store
@@ -79,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     for name, run in (("models", _models), ("corpora", _corpora)):
         listing = command(name, run, f"list the known {name}")
         listing.add_argument("--json", action="store_true", help="one JSON array on stdout")
+    verify = command("verify", _verify, "show what is found in a model and how exactly")
+    verify.add_argument("--model", required=True, metavar="NAME|HUB_ID|FOLDER")
+    verify.add_argument("--text", help="a text of your own")
+    verify.add_argument("--device", default="auto", help=" | ".join(DEVICES))
+    verify.add_argument("--json", action="store_true", help="one JSON object on stdout")
     _add_build_options(command("build", _build, "build what is missing of an atlas"))
     head = command("head", _head, "export vectors and maps of one head to a .npz file")
     attention = command("attention", _attention, "export attention weights of one sequence")
@@ -106,6 +115,8 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--device", default="auto", help=" | ".join(DEVICES))
     add("--column", help="column of a CSV, TSV or JSON lines file")
+    add("--part", help=f"of an encoder-decoder model: {' | '.join(PARTS)} (default encoder)")
+    add("--rotary", default="after", help=f"vectors after or before it: {' | '.join(ROTARY)}")
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--per-head", action="store_true", help="with --json: figures of each head as well")
 
@@ -143,6 +154,18 @@ def _corpora(options: argparse.Namespace) -> None:
         )
 
 
+def _verify(options: argparse.Namespace) -> None:
+    # Imported here: torch and transformers take seconds, and no other command needs them at once.
+    from pipeline.verify import story, verify
+
+    device = resolve_device(options.device)
+    found = verify(
+        options.model, _store(), hub_cache=hub_cache(), device=device, text=options.text
+    )  # fmt: skip
+    for line in [json.dumps(found)] if options.json else story(found):
+        print_line(sys.stdout, line)
+
+
 def _build(options: argparse.Namespace) -> None:
     spec = _spec(options)
     store = _store()
@@ -175,6 +198,8 @@ def _spec(options: argparse.Namespace) -> AtlasSpec:
         seed=options.seed,
         device=options.device,
         column=options.column,
+        part=options.part,
+        rotary=options.rotary,
     )
 
 
@@ -219,6 +244,8 @@ def _head(options: argparse.Namespace) -> None:
         "token_text": np.array(tokens.token_text),
         "sequence_index": tokens.sequence_index,
         "token_index": tokens.token_index,
+        "query_tokens": _all_or(atlas.capture.query_tokens, tokens.n_tokens),
+        "key_tokens": _all_or(atlas.capture.key_tokens, tokens.n_tokens),
     }
     map_sets = [record for record in store.records("map") if record["atlas"] == atlas.key]
     # Of maps with several guidances, those of the default are exported: they come last.
@@ -233,9 +260,20 @@ def _head(options: argparse.Namespace) -> None:
 def _attention(options: argparse.Namespace) -> None:
     capture = read_atlas(_store(), options.atlas).capture
     weights = capture.attention(options.sequence, options.layer, options.head)
-    start, end = capture.tokens.sequence_offset[options.sequence : options.sequence + 2]
-    text = np.array(capture.tokens.token_text[start:end])
-    _save(options.out, {"weights": weights, "token_text": text})
+    text = np.array(capture.tokens.token_text)
+    n_tokens, sequence = capture.n_tokens, options.sequence
+    query, key = (
+        text[_all_or(tokens, n_tokens)[slice(*offset[sequence : sequence + 2])]]
+        for tokens, offset in (
+            (capture.query_tokens, capture.query_offset), (capture.key_tokens, capture.key_offset)
+        )
+    )  # fmt: skip
+    arrays = {"weights": weights, "query_text": query, "key_text": key}
+    _save(options.out, arrays | ({} if capture.query_tokens is not None else {"token_text": key}))
+
+
+def _all_or(tokens: NDArray[np.int64] | None, n_tokens: int) -> NDArray[np.int64]:
+    return np.arange(n_tokens) if tokens is None else tokens
 
 
 def _save(out: Path, arrays: dict[str, Any]) -> None:

@@ -152,13 +152,14 @@ def compute_head(task: HeadTask) -> None:
     atlas = read_atlas(store, task.atlas)
     points = atlas.unit_points(task.layer, task.head)
     dots = np.concatenate(atlas.normalised(task.layer, task.head))
-    offset = atlas.capture.tokens.sequence_offset
+    offset, key_offset = atlas.capture.query_offset, atlas.capture.key_offset
+    n_queries = atlas.capture.n_queries
     reachable = atlas.capture.reachable(task.layer, task.head)
-    rows = sample_query_rows(offset, reachable, seed=0)
-    pairs = sample_pairs(offset, reachable, n_pairs=N_PAIRS, seed=0)
-    space = sample_neighbourhoods(points, seed=0)
-    in_space = mixing(space.sampled, space.nearest, points.shape[0]) | distance_dot_correlation(
-        points, dots, pairs, rows, cosine=True
+    rows = sample_query_rows(offset, reachable, seed=0, key_offset=key_offset)
+    pairs = sample_pairs(offset, reachable, n_pairs=N_PAIRS, seed=0, key_offset=key_offset)
+    space = sample_neighbourhoods(points, seed=0, n_queries=n_queries)
+    in_space = mixing(space.sampled, space.nearest, n_queries) | distance_dot_correlation(
+        points, dots, pairs, rows, cosine=True, n_queries=n_queries
     )
     place = [(task.layer, task.head)]
     cells = [cell for m in task.map_sets for cell in read_cells(store, m.key, place)]
@@ -174,7 +175,9 @@ def compute_head(task: HeadTask) -> None:
         coordinates = np.asarray(read_coordinates(store, cell))
         cell["quality"] = (
             map_neighbours(coordinates, space)
-            | distance_dot_correlation(coordinates, dots, pairs, rows, cosine=False)
+            | distance_dot_correlation(
+                coordinates, dots, pairs, rows, cosine=False, n_queries=n_queries
+            )
             | {f"space_{name}": value for name, value in in_space.items()}
         )
         key = head_key(map_set.key, task.layer, task.head)
@@ -201,15 +204,16 @@ class HeadContext:
         )
 
     def _find_neighbours(self, kind: str) -> Neighbours:
-        find = balanced_neighbours if kind == "balanced" else nearest_neighbours
-        return find(self._points)
+        if kind == "balanced":
+            return balanced_neighbours(self._points, n_queries=self._atlas.capture.n_queries)
+        return nearest_neighbours(self._points)
 
     @cached_property
     def _edges(self) -> csr_array:
         capture = self._atlas.capture
         query, key, weights = capture.strong_pairs(self._layer, self._head)
         return attention_edges(
-            query, capture.n_tokens + key, weights, n_points=self._points.shape[0]
+            query, capture.n_queries + key, weights, n_points=self._points.shape[0]
         )
 
 

@@ -18,9 +18,9 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
-                "sentencepiece.bpe.model")  # fmt: skip
+                "sentencepiece.bpe.model", "source.spm")  # fmt: skip
 TOKENIZER_FILES = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json",
-                   "added_tokens.json", "merges.txt")  # fmt: skip
+                   "added_tokens.json", "merges.txt", "target.spm")  # fmt: skip
 # These run code from the folder, or a name they give, while a model is loaded
 # (CVE-2026-4372, CVE-2026-5241); nothing that QK Atlas can show needs them.
 CODE_KEYS = ("auto_map", "trust_remote_code", "custom_pipelines", "_attn_implementation_internal")

@@ -98,7 +98,7 @@ def prepare(name: str, *, cache: Path, hub_cache: Path, report: Callable[[Progre
     report(Progress("prepare", 1, 1))
 
 
-def load(source: ModelSource, *, device: str, dtype: str, attention: str) -> LoadedModel:
+def load(source: ModelSource, *, device: str, dtype: str, attention: str | None) -> LoadedModel:
     """Load a model from the files of its source.
 
     Parameters
@@ -106,8 +106,8 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str) -> Loa
     source : checked files, as `find_source` returns them.
     device : "cpu" or "cuda".
     dtype : "float32", "bfloat16" or "float16".
-    attention : name of an attention function that transformers knows, such as "eager" or one that
-        capture has registered.
+    attention : name of an attention function that transformers knows, such as "eager"; None for
+        what it takes by default for this architecture.
 
     Raises
     ------
@@ -206,17 +206,14 @@ def _check_files(source: ModelSource) -> None:
             )
 
 
-def _read(source: ModelSource, dtype: str, attention: str) -> tuple[LoadedModel, dict[str, Any]]:
+def _read(
+    source: ModelSource, dtype: str, attention: str | None
+) -> tuple[LoadedModel, dict[str, Any]]:
     """Read model, tokenizer and image processor; return them and transformers' loading report."""
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    model, information = AutoModel.from_pretrained(
-        source.folder,
-        dtype=dtype,
-        attn_implementation=attention,
-        use_safetensors=True,
-        output_loading_info=True,
-        **local,
-    )
+    model, information = _read_model(source, dtype, attention, local)
+    if attention is None and not _can_switch(model):  # capture needs plain attention
+        model, information = _read_model(source, dtype, "eager", local)
     tokenizer = image_processor = None
     if source.modality != "image":
         tokenizer = AutoTokenizer.from_pretrained(source.folder, padding_side="right", **local)
@@ -230,6 +227,30 @@ def _read(source: ModelSource, dtype: str, attention: str) -> tuple[LoadedModel,
             **local,
         )
     return LoadedModel(model.eval(), tokenizer, image_processor, source), information
+
+
+def _read_model(
+    source: ModelSource, dtype: str, attention: str | None, local: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    model, information = AutoModel.from_pretrained(
+        source.folder,
+        dtype=dtype,
+        attn_implementation=attention,
+        use_safetensors=True,
+        output_loading_info=True,
+        **local,
+    )
+    return model, information
+
+
+def _can_switch(model: Any) -> bool:
+    """Tell whether the attention function of a loaded model can be changed."""
+    own = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    can_switch: bool = model.config._attn_implementation == "eager"
+    if can_switch:
+        model.set_attn_implementation(own)
+    return can_switch
 
 
 def _check_keys(source: ModelSource, information: dict[str, Any]) -> None:
@@ -258,7 +279,7 @@ def _check_weights(source: ModelSource, model: Any) -> None:
     for name, weight in weights[:2] + weights[-2:]:
         same = None  # stays so for weights cut or joined while loading: nothing to compare with
         for tensor in _tensors_like(source, weight):
-            same = torch.equal(weight, tensor)
+            same = torch.equal(weight.nan_to_num(), tensor.nan_to_num())
             if same:
                 break
         if same is False:

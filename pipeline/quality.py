@@ -12,6 +12,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from pipeline.sampling import Reachable, reached
+
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -41,29 +43,29 @@ class QueryRows:
 
 
 def sample_query_rows(
-    offset: Int64, reachable: NDArray[np.bool_] | None, *, seed: int
+    offset: Int64, reachable: Reachable, *, seed: int, key_offset: Int64 | None = None
 ) -> QueryRows:
     """Sample queries that reach at least three keys.
 
     Parameters
     ----------
-    offset : (n_sequences + 1,) int64 token offsets.
-    reachable : (longest, longest) bool by position, row = query; None when all keys are reachable.
+    offset : (n_sequences + 1,) int64 rows of the queries of each sequence.
+    reachable : as for `sampling.reached`.
     seed : of the sample of at most 512 queries.
+    key_offset : the same of the keys; None when they are the tokens that ask.
     """
-    lengths = np.diff(offset)
+    key_offset = offset if key_offset is None else key_offset
+    lengths, widths = np.diff(offset), np.diff(key_offset)
     sequence = np.repeat(np.arange(lengths.size), lengths)
     position = np.arange(offset[-1]) - offset[sequence]
     order = np.random.default_rng(seed).permutation(offset[-1])
-    longest = int(lengths.max())
     chosen = order[: 4 * N_SAMPLED_QUERIES]
-    places = np.arange(longest)
-    kept = places[None, :] < lengths[sequence[chosen], None]
-    if reachable is not None:
-        kept &= reachable[position[chosen], :longest]
+    places = np.arange(int(widths.max()))
+    kept = places[None, :] < widths[sequence[chosen], None]
+    kept &= reached(reachable, sequence[chosen, None], position[chosen, None], places)
     enough = np.flatnonzero(kept.sum(axis=1) >= MIN_KEYS)[:N_SAMPLED_QUERIES]
-    first = offset[sequence[chosen[enough]]]
-    keys = np.minimum(first[:, None] + places, offset[-1] - 1)
+    first = key_offset[sequence[chosen[enough]]]
+    keys = np.minimum(first[:, None] + places, key_offset[-1] - 1)
     return QueryRows(chosen[enough], keys, kept[enough])
 
 
@@ -114,23 +116,30 @@ def top_key_share(dot: Float64, distance: Float64, reachable: NDArray[np.bool_])
 
 
 def distance_dot_correlation(
-    points: Float32, dots: Float32, pairs: tuple[Int64, Int64], rows: QueryRows, *, cosine: bool
+    points: Float32,
+    dots: Float32,
+    pairs: tuple[Int64, Int64],
+    rows: QueryRows,
+    *,
+    cosine: bool,
+    n_queries: int | None = None,
 ) -> dict[str, float]:
     """Correlate distance with dot product over same-sequence pairs.
 
     Parameters
     ----------
-    points : (2 * n_tokens, d) float32; rows of length 1 when `cosine`.
-    dots : (2 * n_tokens, head_dim) float32 normalised queries, then keys: their dot products.
-    pairs : query and key token numbers of the pooled sample.
+    points : (n_points, d) float32; rows of length 1 when `cosine`.
+    dots : (n_points, head_dim) float32 normalised queries, then keys: their dot products.
+    pairs : query and key numbers of the pooled sample.
     rows : sampled queries.
     cosine : whether distance is 1 - a.b of `points` instead of Euclidean.
+    n_queries : how many points are queries; None for half of them.
 
     Returns
     -------
     `spearman` over all pairs together, `per_query_rho` and `top_key_share`.
     """
-    n = points.shape[0] // 2
+    n = points.shape[0] // 2 if n_queries is None else n_queries
 
     def distance(query: Int64, key: Int64) -> Float64:
         a, b = points[query], points[n + key]
@@ -160,38 +169,44 @@ class Neighbourhoods:
     sampled : (n,) int64 point numbers, as many queries as keys.
     distance : (n, n_points) float32 squared Euclidean distance of unit rows, own point infinite.
     nearest : (n, 10) int64 nearest points in the space.
+    n_queries : how many points are queries; they come first.
     """
 
     sampled: Int64
     distance: Float32
     nearest: Int64
+    n_queries: int
 
 
-def sample_neighbourhoods(unit_points: Float32, *, seed: int) -> Neighbourhoods:
+def sample_neighbourhoods(
+    unit_points: Float32, *, seed: int, n_queries: int | None = None
+) -> Neighbourhoods:
     """Find the true nearest points of a seeded sample.
 
     Parameters
     ----------
-    unit_points : (2 * n_tokens, d) float32, rows of length 1.
+    unit_points : (n_points, d) float32, rows of length 1.
     seed : of the sample of at most 500 queries and 500 keys.
+    n_queries : how many points are queries; None for half of them.
     """
-    n = unit_points.shape[0] // 2
+    n_points = unit_points.shape[0]
+    n = n_points // 2 if n_queries is None else n_queries
     rng = np.random.default_rng(seed)
-    tokens = [rng.permutation(n)[:N_SAMPLED] + side * n for side in (0, 1)]
-    sampled = np.concatenate(tokens)
+    queries, keys = rng.permutation(n)[:N_SAMPLED], rng.permutation(n_points - n)[:N_SAMPLED] + n
+    sampled = np.concatenate([queries, keys])
     distance = _squared_distances(unit_points, sampled)
-    return Neighbourhoods(sampled, distance, _nearest(distance))
+    return Neighbourhoods(sampled, distance, _nearest(distance), n)
 
 
-def mixing(sampled: Int64, nearest: Int64, n_points: int) -> dict[str, float]:
+def mixing(sampled: Int64, nearest: Int64, n_queries: int) -> dict[str, float]:
     """Return the mean share of the nearest points that are of the other type, for each type.
 
     Returns
     -------
     `mixing_queries`, `mixing_keys` and their mean `mixing` : 0 (apart) .. 0.5 (fully mixed) .. 1.
     """
-    is_key = sampled >= n_points // 2
-    other = ((nearest >= n_points // 2) != is_key[:, None]).mean(axis=1)
+    is_key = sampled >= n_queries
+    other = ((nearest >= n_queries) != is_key[:, None]).mean(axis=1)
     queries, keys = float(other[~is_key].mean()), float(other[is_key].mean())
     return {"mixing": (queries + keys) / 2, "mixing_queries": queries, "mixing_keys": keys}
 
@@ -220,7 +235,7 @@ def map_neighbours(coordinates: Float32, space: Neighbourhoods) -> dict[str, flo
         "trustworthiness_at_10": float(1 - excess / worst) if worst > 0 else 1.0,
         # Ties count as neighbours: what is no farther than the tenth nearest is one of the nearest.
         "recall_at_10": float((found <= farthest[:, None]).mean()),
-        **mixing(space.sampled, nearest, n),
+        **mixing(space.sampled, nearest, space.n_queries),
     }
 
 

@@ -148,6 +148,11 @@ class LayerRecord:
     error_max, error_mean_tv : per head, over all rows of the corpus: greatest absolute difference
         and mean total variation distance between the weights rebuilt from the stored vectors and
         the model's own.
+    kind : "self", or of an encoder-decoder model "encoder", "decoder" or "cross".
+    mask : "none", "causal", "sliding window n" or "other"; padding is never kept.
+    bias : "none", "ALiBi", "relative", "by position", or "by content" where it differs between
+        sequences (as the position terms of DeBERTa, which are products of their own).
+    has_rotary, has_sinks : whether queries and keys were rotated; whether a sink takes weight.
     """
 
     module: str
@@ -158,6 +163,11 @@ class LayerRecord:
     softcap: float | None
     error_max: tuple[float, ...]
     error_mean_tv: tuple[float, ...]
+    kind: str = "self"
+    mask: str = "none"
+    bias: str = "none"
+    has_rotary: bool = False
+    has_sinks: bool = False
 
     def key_head(self, head: int) -> int:
         """Return the key head that a query head reads (grouped-query attention)."""

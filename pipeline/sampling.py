@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,35 +58,99 @@ def draw_order(n_points: int, *, seed: int) -> NDArray[np.uint32]:
     return np.random.default_rng(seed).permutation(n_points).astype(np.uint32)
 
 
-def sample_pairs(
-    offset: Int64, reachable: NDArray[np.bool_] | None, *, n_pairs: int, seed: int
-) -> tuple[Int64, Int64]:
-    """Sample (query, key) token pairs of the same sequence, uniformly over reachable pairs.
+@dataclass(frozen=True)
+class PairsBySequence:
+    """Who reaches whom where no rule by position says it.
 
     Parameters
     ----------
-    offset : (n_sequences + 1,) int64 token offsets.
-    reachable : (longest, longest) bool by position, row = query; None when all keys are reachable.
+    additive : (n_pairs,) float32, -inf for pairs that are not reachable, sequence by sequence and
+        each query by query.
+    query_offset, key_offset : (n_sequences + 1,) int64 rows of each sequence.
+    """
+
+    additive: NDArray[np.float32]
+    query_offset: Int64
+    key_offset: Int64
+
+    def of_sequence(self, sequence: int) -> NDArray[np.float32]:
+        """Return the (n_queries, n_keys) additive term of one sequence."""
+        shape = [int(np.diff(x)[sequence]) for x in (self.query_offset, self.key_offset)]
+        start = int(self._start[sequence])
+        return np.asarray(self.additive[start : start + shape[0] * shape[1]]).reshape(shape)
+
+    def reached(self, sequence: Int64, row: Int64, column: Int64) -> NDArray[np.bool_]:
+        """Look pairs up; what lies outside of its sequence gives any value."""
+        n_keys = np.diff(self.key_offset)
+        place = self._start[sequence] + row * n_keys[sequence] + column
+        found: NDArray[np.bool_] = self.additive[np.minimum(place, self._start[-1] - 1)] > -np.inf
+        return found
+
+    @property
+    def _start(self) -> Int64:
+        pairs = np.diff(self.query_offset) * np.diff(self.key_offset)
+        return np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64)
+
+
+Reachable = NDArray[np.bool_] | PairsBySequence | None
+
+
+def reached(
+    reachable: Reachable, sequence: Int64, row: Int64, column: Int64
+) -> NDArray[np.bool_] | np.bool_:
+    """Tell for each query (row) and key (column) of a sequence whether it is reachable.
+
+    Parameters
+    ----------
+    reachable : (longest, longest) bool by position, row = query; pairs by sequence; None when all
+        keys are reachable.
+    sequence, row, column : int64 of shapes that broadcast together.
+    """
+    if reachable is None:
+        return np.True_
+    if isinstance(reachable, PairsBySequence):
+        return reachable.reached(sequence, row, column)
+    found: NDArray[np.bool_] = reachable[row, column]
+    return found
+
+
+def sample_pairs(
+    offset: Int64,
+    reachable: Reachable,
+    *,
+    n_pairs: int,
+    seed: int,
+    key_offset: Int64 | None = None,
+) -> tuple[Int64, Int64]:
+    """Sample (query, key) pairs of the same sequence, uniformly over reachable pairs.
+
+    Parameters
+    ----------
+    offset : (n_sequences + 1,) int64 rows of the queries of each sequence.
+    reachable : as for `reached`.
     n_pairs : how many to draw, with replacement; all pairs are returned when there are fewer.
     seed : of the draw.
+    key_offset : the same of the keys; None when they are the tokens that ask.
 
     Returns
     -------
-    query, key : (n,) int64 token numbers each.
+    query, key : (n,) int64 rows of queries and keys each.
     """
-    lengths = np.diff(offset)
-    total = int((lengths**2).sum())
+    key_offset = offset if key_offset is None else key_offset
+    lengths, widths = np.diff(offset), np.diff(key_offset)
+    total = int((lengths * widths).sum())
     rng = np.random.default_rng(seed)
     if total <= n_pairs:
-        grids = [np.indices((n, n)).reshape(2, -1) for n in lengths]
-        sequence = np.repeat(np.arange(lengths.size), lengths**2)
+        grids = [np.indices(shape).reshape(2, -1) for shape in zip(lengths, widths, strict=True)]
+        sequence = np.repeat(np.arange(lengths.size), lengths * widths)
         row, column = np.concatenate(grids, axis=1)
     else:
         # Twice as many as needed, because a causal mask drops about half.
         n_drawn = n_pairs if reachable is None else 2 * n_pairs
-        sequence = rng.choice(lengths.size, n_drawn, p=lengths**2 / total)
-        row, column = (rng.random((2, n_drawn)) * lengths[sequence]).astype(np.int64)
+        sequence = rng.choice(lengths.size, n_drawn, p=lengths * widths / total)
+        sizes = np.stack([lengths[sequence], widths[sequence]])
+        row, column = (rng.random((2, n_drawn)) * sizes).astype(np.int64)
     if reachable is not None:
-        kept = np.flatnonzero(reachable[row, column])[:n_pairs]
+        kept = np.flatnonzero(reached(reachable, sequence, row, column))[:n_pairs]
         sequence, row, column = sequence[kept], row[kept], column[kept]
-    return offset[sequence] + row, offset[sequence] + column
+    return offset[sequence] + row, key_offset[sequence] + column

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 
 SCHEMA = 1
 # Raise a stage's number in the change that alters what it computes.
-STAGE_VERSIONS = {"capture": 1, "atlas": 1, "pca": 1, "umap": 3, "tsne": 3, "quality": 2}
+STAGE_VERSIONS = {"capture": 2, "atlas": 1, "pca": 1, "umap": 3, "tsne": 3, "quality": 2}
 
 METHODS = ("pca", "umap", "tsne")
 DIMS = (2, 3)
@@ -26,6 +26,8 @@ DEFAULT_NEIGHBOURS = "plain"
 DEFAULT_GUIDANCE = 0.15
 MAX_GUIDANCE = 0.5
 DEVICES = ("auto", "cpu", "cuda")
+PARTS = ("encoder", "decoder", "cross")
+ROTARY = ("after", "before")
 # 100,000 points a head: what the browser and the projections are made for.
 MAX_TOKENS = 50_000
 
@@ -46,6 +48,8 @@ class AtlasSpec:
     seed : of every random step.
     device : "auto", "cpu" or "cuda".
     column : column of a CSV, TSV or JSON lines file; None lets the reader choose.
+    part : of an encoder-decoder model "encoder" (also for None), "decoder" or "cross".
+    rotary : queries and keys "after" the rotary embedding, or "before" it.
     """
 
     model: str
@@ -59,6 +63,8 @@ class AtlasSpec:
     seed: int = 0
     device: str = "auto"
     column: str | None = None
+    part: str | None = None
+    rotary: str = "after"
 
     def __post_init__(self) -> None:
         for name, found, known in (
@@ -67,6 +73,8 @@ class AtlasSpec:
             ("normalisation", (self.normalisation,), NORMALISATIONS),
             ("neighbours", (self.neighbours,), NEIGHBOURS),
             ("device", (self.device,), DEVICES),
+            ("part", (self.part or PARTS[0],), PARTS),
+            ("rotary", (self.rotary,), ROTARY),
         ):
             if not (found and all(_is_one_of(value, known) for value in found)):
                 raise InputError(f"{name}: found {list(found)}, expected some of {list(known)}")
@@ -140,6 +148,9 @@ def capture_key(
         "files": dict(files),
         "corpus": corpus_sha256,
         "seed": spec.seed,
+        # What is left out means the encoder of an encoder-decoder model, and nothing to others.
+        "part": spec.part if spec.part != PARTS[0] else None,
+        "rotary": spec.rotary,
         "device_class": device_class,
         "libraries": {name: major(name) for name in ("torch", "transformers")},
     })  # fmt: skip

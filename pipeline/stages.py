@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pipeline.atlas import Atlas, Capture, read_capture, token_objects
+from pipeline.atlas import Atlas, Capture, read_capture
 from pipeline.catalogue import ModelSource
 from pipeline.maps import MapSet
 from pipeline.normalise import choose_normalisation
@@ -20,6 +20,10 @@ from pipeline.records import Corpus, Progress
 from pipeline.sampling import N_PAIRS, draw_order, sample_pairs
 from pipeline.specs import AtlasSpec, atlas_key, capture_key, map_key
 from pipeline.store import Store
+from pipeline.token_files import token_objects
+
+if TYPE_CHECKING:  # it imports torch
+    from pipeline.layer_files import CapturedLayer
 
 DTYPE = "float32"
 IMAGES_AT_A_TIME = 16
@@ -87,16 +91,18 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
         return stored
     # Imported here: torch and transformers take seconds, and a stored capture needs neither.
     from pipeline.extract import extract
-    from pipeline.inputs import prepare_inputs, seen_images
+    from pipeline.image_inputs import seen_images
     from pipeline.models import load
+    from pipeline.tokens import prepare_inputs
 
     with clock.stage("load"):
         report(Progress("load", 0, 1, f"loading {request.source.name}"))
-        loaded = load(request.source, device=request.device, dtype=DTYPE, attention="sdpa")
+        loaded = load(request.source, device=request.device, dtype=DTYPE, attention=None)
     with clock.stage("tokenise"):
-        inputs = prepare_inputs(loaded, request.corpus, seed=request.spec.seed)
+        spec = request.spec
+        inputs = prepare_inputs(loaded, request.corpus, seed=spec.seed, part=spec.part)
     with clock.stage("capture"):
-        layers, hidden_state_difference = extract(loaded, inputs, store, report=report)
+        layers, survey = extract(loaded, inputs, store, report=report, rotary=spec.rotary)
         images = [
             store.put_bytes(png, ".png").to_json()
             for start in range(0, len(inputs.images), IMAGES_AT_A_TIME)
@@ -110,23 +116,38 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
         "device": request.device,
         "dtype": DTYPE,
         "n_tokens": inputs.table.n_tokens,
+        "n_queries": int(inputs.query_lengths.sum()),
+        "n_keys": int(inputs.key_lengths.sum()),
+        "part": inputs.part,
+        "target": _target(request.corpus) if inputs.part in ("decoder", "cross") else None,
+        # Before the rotary embedding: a view of content, whose dot products are not the logits.
+        "rotary": spec.rotary,
+        "route": survey.route,
         "layers": [layer.record.to_json() for layer in layers],
         "reconstruction_error_max": max(max(layer.record.error_max) for layer in layers),
-        "hidden_state_difference": hidden_state_difference,
+        "hidden_state_difference": survey.hidden_state_difference,
         "seconds": dict(clock.seconds),
         "objects": token_objects(inputs.table, store)
+        | _layer_objects(layers, store)
         | {
-            "order": _put(store, draw_order(2 * inputs.table.n_tokens, seed=request.spec.seed)),
-            "norms": _put(store, np.concatenate([layer.norms for layer in layers])),
-            "queries": [layer.queries.to_json() for layer in layers],
-            "keys": [layer.keys.to_json() for layer in layers],
-            "additive": [x.additive.to_json() if x.additive else None for x in layers],
-            "sinks": [x.sinks.to_json() if x.sinks else None for x in layers],
+            "order": _put(store, draw_order(layers[0].norms.shape[1], seed=spec.seed)),
+            "query_tokens": _tokens(store, inputs.query_tokens),
+            "key_tokens": _tokens(store, inputs.key_tokens),
             "images": images,
         },
     }
     store.put_record(request.capture_key, record)
     return Capture(record, store)
+
+
+def _layer_objects(layers: list[CapturedLayer], store: Store) -> dict[str, Any]:
+    """Return what was written of all layers, None where a layer has no such file."""
+    names = (
+        "queries", "keys", "softmax_queries", "softmax_keys", "additive", "additive_rows", "sinks",
+    )  # fmt: skip
+    refs = {name: [getattr(layer, name) for layer in layers] for name in names}
+    files = {name: [ref and ref.to_json() for ref in row] for name, row in refs.items()}
+    return files | {"norms": _put(store, np.concatenate([layer.norms for layer in layers]))}
 
 
 def atlas_stage(request: Request, capture: Capture, clock: Clock, report: Report) -> Atlas:
@@ -152,6 +173,8 @@ def atlas_stage(request: Request, capture: Capture, clock: Clock, report: Report
         "normalisation": request.spec.normalisation,
         "limit": request.spec.limit,
         "seed": request.spec.seed,
+        "part": capture.record["part"],
+        "rotary": request.spec.rotary,
         "created_s": time.time(),
         "scale": [scale for scale, _, _ in layers],
         "norm_difference": _norm_difference(capture),
@@ -171,8 +194,10 @@ def _normalise_layer(
     """Return scale, translation and curve of each head of a layer."""
     chosen = []
     for head in range(capture.layers[layer].n_heads):
-        offset, reachable = capture.tokens.sequence_offset, capture.reachable(layer, head)
-        pairs = sample_pairs(offset, reachable, n_pairs=N_PAIRS, seed=request.spec.seed)
+        pairs = sample_pairs(
+            capture.query_offset, capture.reachable(layer, head), n_pairs=N_PAIRS,
+            seed=request.spec.seed, key_offset=capture.key_offset,
+        )  # fmt: skip
         vectors = capture.vectors(layer, head)
         chosen.append(choose_normalisation(vectors, *pairs, mode=request.spec.normalisation))
     return (
@@ -184,11 +209,11 @@ def _normalise_layer(
 
 def _norm_difference(capture: Capture) -> list[list[float]]:
     """Return the mean raw query norm minus the mean raw key norm, (n_layers, n_heads)."""
-    norms = capture.norms().reshape(len(capture.cells), 2, capture.n_tokens)
-    means = norms.mean(axis=2, dtype=np.float64)
     rows: list[list[float]] = [[] for _ in capture.layers]
-    for (layer, _), (query, key) in zip(capture.cells, means, strict=True):
-        rows[layer].append(float(query - key))
+    for (layer, _), norms in zip(capture.cells, capture.norms(), strict=True):
+        queries, keys = np.split(norms, [capture.n_queries])
+        means = queries.mean(dtype=np.float64), keys.mean(dtype=np.float64)
+        rows[layer].append(float(means[0] - means[1]))
     return rows
 
 
@@ -217,6 +242,15 @@ def _corpus_facts(
         "left_out": list(corpus.left_out),
         "labels": [corpus.labels[i] for i in chosen],
     }
+
+
+def _target(corpus: Corpus) -> str:
+    """Say what an encoder-decoder model was given to decode."""
+    return "the second text of each pair" if corpus.text_pairs else "the same text as the source"
+
+
+def _tokens(store: Store, tokens: NDArray[np.int64] | None) -> dict[str, Any] | None:
+    return None if tokens is None else _put(store, tokens)
 
 
 def _put(store: Store, array: NDArray[Any]) -> dict[str, Any]:

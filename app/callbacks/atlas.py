@@ -119,6 +119,6 @@ def _drawable(service: Service, atlas: Atlas) -> dict[str, Any]:
         "modality": corpus["modality"],
         "grid": capture.tokens.grid,
         "error": capture.record["reconstruction_error_max"],
-        "summary": f"{len(capture.cells)} heads · {2 * capture.n_tokens:,} points each · "
+        "summary": f"{len(capture.cells)} heads · {capture.n_points:,} points each · "
         f"{corpus['n_sequences']} {'images' if corpus['modality'] == 'image' else 'sequences'}",
     }

@@ -37,7 +37,7 @@ class Neighbours:
     n_groups: int = 1
 
 
-def balanced_neighbours(points: Float32) -> Neighbours:
+def balanced_neighbours(points: Float32, *, n_queries: int) -> Neighbours:
     """Find as many nearest queries as nearest keys of every point.
 
     A small scale c leaves queries and keys in clouds of their own, so that plain neighbours are
@@ -45,17 +45,18 @@ def balanced_neighbours(points: Float32) -> Neighbours:
 
     Parameters
     ----------
-    points : (n_points, d) float32, rows of length 1, queries first; as many queries as keys.
+    points : (n_points, d) float32, rows of length 1, queries first.
+    n_queries : how many points are queries; at least 2, and so are the keys.
 
     Returns
     -------
-    Neighbours in two groups of 45: queries, then keys.
+    Neighbours in two groups of up to 45: queries, then keys.
     """
-    half = points.shape[0] // 2
-    queries, keys = slice(0, half), slice(half, points.shape[0])
+    n_points = points.shape[0]
+    k = min(N_NEIGHBOURS // 2, n_queries - 1, n_points - n_queries - 1)
     found = [
-        nearest_neighbours(points, n_neighbours=N_NEIGHBOURS // 2, among=among)
-        for among in (queries, keys)
+        nearest_neighbours(points, n_neighbours=k, among=among)
+        for among in (slice(0, n_queries), slice(n_queries, n_points))
     ]
     return Neighbours(
         np.hstack([one.indices for one in found]),

@@ -17,9 +17,10 @@ import torch
 from pipeline.atlas import Capture, read_atlas
 from pipeline.catalogue import find_source
 from pipeline.corpora import load_corpus
-from pipeline.inputs import ModelInputs, prepare_inputs, text_tower, vision_tower
+from pipeline.inputs import ModelInputs
 from pipeline.models import LoadedModel, load
 from pipeline.store import Store
+from pipeline.tokens import prepare_inputs
 from tests.conftest import build
 
 # Measured: at most 3.4e-6 (dinov2s).
@@ -30,8 +31,8 @@ def eager_weights(
     loaded: LoadedModel, inputs: ModelInputs, sequence: int
 ) -> tuple[torch.Tensor, ...]:
     """The model's own weights of one sequence, run alone: (1, n_heads, n, n) for each layer."""
-    model = loaded.model.double()
-    tower = vision_tower(model) if inputs.images else text_tower(model)
+    loaded.model.double()
+    tower = inputs.tower(loaded)
     features = inputs.batch(loaded, [sequence])
     doubled = {k: v.double() if v.is_floating_point() else v for k, v in features.items()}
     with torch.inference_mode():

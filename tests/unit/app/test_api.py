@@ -151,7 +151,7 @@ def test_shortened_numbers_span_the_frame():
 
 
 def test_equal_norms_do_not_divide_by_zero():
-    assert norm_bytes(np.ones(4, dtype=np.float32), np.arange(4)).tolist() == [0, 0, 128, 128]
+    assert norm_bytes(np.ones(4, dtype=np.float32), np.arange(4), 2).tolist() == [0, 0, 128, 128]
 
 
 def test_health_needs_nothing_and_readiness_the_worker(client):

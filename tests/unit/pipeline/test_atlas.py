@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def test_strong_pairs_are_all_pairs_above_the_threshold(capture: Capture) -> Non
     query, key, weights = capture.strong_pairs(1, 2)
     offset = capture.tokens.sequence_offset
     table = np.zeros((capture.n_tokens, capture.n_tokens), dtype=np.float32)
-    for sequence, (start, end) in enumerate(zip(offset, offset[1:], strict=False)):
+    for sequence, (start, end) in enumerate(pairwise(offset)):
         table[start:end, start:end] = capture.attention(sequence, 1, 2)
     assert query.size > capture.n_tokens
     assert np.array_equal(table[query, key], weights)

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import extract as extract_module
 from pipeline import inputs as inputs_module
+from pipeline import layers as layers_module
 from pipeline.corpora import load_corpus
 from pipeline.errors import CaptureError, SpaceError
-from pipeline.extract import CapturedLayer, extract
-from pipeline.inputs import plan_batches, prepare_inputs
+from pipeline.extract import extract
+from pipeline.inputs import plan_batches
+from pipeline.layer_files import CapturedLayer
 from pipeline.models import LoadedModel
 from pipeline.records import Progress
 from pipeline.store import Store
+from pipeline.tokens import prepare_inputs
 from tests.unit.pipeline.tiny_models import load_tiny
 
 
@@ -97,12 +99,12 @@ def test_norms_are_those_of_the_stored_vectors(
 def test_weights_that_cannot_be_rebuilt_are_refused(
     hub_cache: Path, tiny_corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = extract_module.attention_weights
+    honest = layers_module.attention_weights
 
     def wrong_scale(call, additive):
         return honest(replace(call, scaling=call.scaling * 1.1), additive)
 
-    monkeypatch.setattr(extract_module, "attention_weights", wrong_scale)
+    monkeypatch.setattr(layers_module, "attention_weights", wrong_scale)
     with pytest.raises(CaptureError, match="differs by"):
         capture(load_tiny("tiny/bert", hub_cache), tiny_corpus, store)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import inputs as inputs_module
+from pipeline import text_inputs as inputs_module
 from pipeline.corpora import load_corpus
 from pipeline.errors import InputError
-from pipeline.inputs import longest_text, prepare_inputs
 from pipeline.records import Corpus
+from pipeline.text_inputs import longest_text
+from pipeline.tokens import prepare_inputs
 from tests.unit.pipeline.tiny_models import load_tiny
 
 

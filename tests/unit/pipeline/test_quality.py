@@ -102,7 +102,7 @@ def test_the_space_itself_is_a_perfect_map(points):
 def test_mixing_counts_neighbours_of_the_other_type():
     sampled = np.array([0, 1, 2, 3])  # points 0 and 1 are queries, 2 and 3 keys
     nearest = np.array([[1, 2], [2, 3], [3, 0], [0, 1]])
-    assert mixing(sampled, nearest, 4) == {
+    assert mixing(sampled, nearest, 2) == {
         "mixing": 0.75,
         "mixing_queries": 0.75,
         "mixing_keys": 0.75,

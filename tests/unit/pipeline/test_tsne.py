@@ -81,7 +81,7 @@ def test_affinities_are_symmetric_and_sum_to_one(affinities):
 def test_balanced_affinities_are_half_of_each_type():
     points = directions(400)
     points[:200, 0] += 5
-    dense = joint_affinities(balanced_neighbours(unit_rows(points))).toarray()
+    dense = joint_affinities(balanced_neighbours(unit_rows(points), n_queries=200)).toarray()
     assert np.array_equal(dense, dense.T)
     own_type = dense[:200, :200].sum() + dense[200:, 200:].sum()
     assert own_type == pytest.approx(0.5, abs=1e-5)

@@ -1,0 +1,162 @@
+"""One layer of a capture on disk: vectors, norms, mask and bias, written batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.capture import AttentionCall
+from pipeline.errors import CaptureError
+from pipeline.layers import Batch, CheckedLayer
+from pipeline.objects import ArrayWriter, ObjectRef
+from pipeline.records import LayerRecord
+from pipeline.store import Store
+
+Tensor = torch.Tensor
+Int64 = NDArray[np.int64]
+Open = Callable[[tuple[int, ...]], ArrayWriter]
+
+
+@dataclass(frozen=True)
+class CapturedLayer:
+    """One layer on disk.
+
+    Parameters
+    ----------
+    record : what was seen, with the error of the rebuilt weights.
+    queries : (n_heads, n_queries, head_dim) float32, what the maps show.
+    keys : (n_kv_heads, n_keys, head_dim) float32.
+    softmax_queries, softmax_keys : the same as the softmax received them, where that is not what
+        the maps show (vectors before rotation); else None.
+    additive : (1 or n_heads, longest, longest) float32 by position, -inf where a query cannot
+        reach a key; None when it reaches all and there is no bias.
+    additive_rows : (1 or n_heads, n_pairs) float32, the same one sequence after the other, each
+        query by query; None where `additive` says it for every sequence.
+    sinks : (n_heads,) float32 logits, or None.
+    norms : (n_heads, n_queries + n_keys) float32 norms of queries, then of each head's keys.
+    """
+
+    record: LayerRecord
+    queries: ObjectRef
+    keys: ObjectRef
+    softmax_queries: ObjectRef | None
+    softmax_keys: ObjectRef | None
+    additive: ObjectRef | None
+    additive_rows: ObjectRef | None
+    sinks: ObjectRef | None
+    norms: NDArray[np.float32]
+
+
+class LayerFiles:
+    """A layer while it is being written.
+
+    Parameters
+    ----------
+    checked : the same layer while it is being verified.
+    open_file : opens an array file of a shape, float32.
+    call : the first call.
+    query_offset, key_offset : (n_sequences + 1,) rows of each sequence.
+    unrotated : whether the maps show vectors before the rotary embedding.
+    """
+
+    def __init__(
+        self,
+        checked: CheckedLayer,
+        open_file: Open,
+        call: AttentionCall,
+        offsets: tuple[Int64, Int64],
+        *,
+        unrotated: bool,
+    ) -> None:
+        self.checked = checked
+        self._open_file = open_file
+        self._query_offset, self._key_offset = offsets
+        pairs = np.diff(self._query_offset) * np.diff(self._key_offset)
+        self._pair_offset = np.concatenate([[0], np.cumsum(pairs)])
+        (n_heads, head_dim), n_kv_heads = call.query.shape[1::2], call.key.shape[1]
+        n_queries, n_keys = int(self._query_offset[-1]), int(self._key_offset[-1])
+        shapes = (n_heads, n_queries, head_dim), (n_kv_heads, n_keys, head_dim)
+        self._files = [open_file(shape) for shape in shapes * (2 if unrotated else 1)]
+        self._norms = np.zeros((n_heads, n_queries + n_keys), dtype=np.float32)
+        self._rows: ArrayWriter | None = None
+
+    def write(self, call: AttentionCall, batch: Batch, additive: Tensor | None) -> None:
+        """Write the rows of one batch, as `additive` was checked."""
+        if not self.checked.has_rule:
+            self._write_additive(additive, batch)
+        shown = call.unrotated or (call.query, call.key)
+        tensors = (*shown, call.query, call.key)
+        for place, file in enumerate(self._files):
+            offset = self._key_offset if place % 2 else self._query_offset
+            _write_vectors(file, tensors[place], batch, offset)
+        self._write_norms(batch, call.query.shape[1] // call.key.shape[1])
+
+    def publish(self, store: Store) -> CapturedLayer:
+        """Publish all files."""
+        queries, keys, *softmax = [file.publish() for file in self._files]
+        rule = self.checked.rule if self.checked.has_rule else None
+        return CapturedLayer(
+            record=self.checked.record(),
+            queries=queries,
+            keys=keys,
+            softmax_queries=softmax[0] if softmax else None,
+            softmax_keys=softmax[1] if softmax else None,
+            additive=_put(store, rule),
+            additive_rows=self._rows.publish() if self._rows else None,
+            sinks=_put(store, self.checked.sinks),
+            norms=self._norms,
+        )
+
+    def _write_norms(self, batch: Batch, groups: int) -> None:
+        """Measure what was just written."""
+        n_queries = self._query_offset[-1]
+        queries, keys = (file.array for file in self._files[:2])
+        for sequence in batch.sequences:
+            start, end = self._query_offset[sequence : sequence + 2]
+            self._norms[:, start:end] = np.linalg.norm(queries[:, start:end], axis=2)
+            start, end = self._key_offset[sequence : sequence + 2]
+            norms = np.linalg.norm(keys[:, start:end], axis=2)
+            self._norms[:, n_queries + start : n_queries + end] = np.repeat(norms, groups, axis=0)
+
+    def _write_additive(self, additive: Tensor | None, batch: Batch) -> None:
+        n_heads = 1 if additive is None else additive.shape[1]
+        if self._rows is None:
+            self._rows = self._open_file((n_heads, int(self._pair_offset[-1])))
+            # Until now the rule by position held.
+            for sequence in range(self._pair_offset.size - 1):
+                self._write_pairs(self.checked.rule, sequence)
+        if n_heads not in (1, self._rows.array.shape[0]):
+            raise CaptureError(
+                f"a layer adds biases of {n_heads} heads after {self._rows.array.shape[0]}; "
+                "expected the same number for all sequences"
+            )
+        for place, sequence in enumerate(batch.sequences):
+            self._write_pairs(None if additive is None else additive[place], sequence)
+
+    def _write_pairs(self, additive: Tensor | None, sequence: int) -> None:
+        """Write mask and bias of one sequence, the longer ones of the rule as far as it goes."""
+        assert self._rows is not None
+        start, end = self._pair_offset[sequence : sequence + 2]
+        n_queries = int(np.diff(self._query_offset[sequence : sequence + 2])[0])
+        n_keys = int(np.diff(self._key_offset[sequence : sequence + 2])[0])
+        if additive is None:
+            self._rows.array[:, start:end] = 0
+            return
+        part = additive[:, :n_queries, :n_keys].cpu().numpy()
+        if part.shape[1:] == (n_queries, n_keys):
+            self._rows.array[:, start:end] = part.reshape(part.shape[0], -1)
+
+
+def _write_vectors(file: ArrayWriter, tensor: Tensor, batch: Batch, offset: Int64) -> None:
+    array = tensor.float().cpu().numpy()
+    for place, sequence in enumerate(batch.sequences):
+        start, end = offset[sequence : sequence + 2]
+        file.array[:, start:end] = array[place, :, : end - start]
+
+
+def _put(store: Store, tensor: Tensor | None) -> ObjectRef | None:
+    return None if tensor is None else store.put_array(tensor.float().cpu().numpy())
