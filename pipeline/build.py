@@ -76,7 +76,10 @@ def build_atlas(
             project_pca_sets(atlas, pca_sets, report=report)
         with clock.stage("maps"):
             n_workers = os.cpu_count() or 1
-            finish_heads(atlas, request.map_sets, n_workers=n_workers, report=report)
+            finish_heads(
+                atlas, request.map_sets,
+                n_workers=n_workers, device=request.device, report=report,
+            )  # fmt: skip
         _note_costs(atlas, clock)
     return summary(read_atlas(store, atlas.key), request.map_sets)
 

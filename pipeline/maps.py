@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from numpy.typing import NDArray
 
-from pipeline.atlas import Atlas, read_atlas, read_cells, read_coordinates
+from pipeline.atlas import (
+    Atlas,
+    preferred_heads,
+    read_atlas,
+    read_cells,
+    read_coordinates,
+)
 from pipeline.errors import JobError
+from pipeline.processes import spawned
 from pipeline.projection import METHODS, frame
 from pipeline.projection.knn import nearest_neighbours
 from pipeline.projection.pca import project_pca
@@ -33,8 +34,6 @@ from pipeline.records import Progress
 from pipeline.sampling import N_PAIRS, sample_pairs
 from pipeline.specs import head_key
 from pipeline.store import Store
-
-PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 Report = Callable[[Progress], None]
 
@@ -102,38 +101,80 @@ def project_pca_sets(atlas: Atlas, map_sets: list[MapSet], *, report: Report) ->
         store.put_record(map_set.key, _map_record(atlas, map_set, cells=cells[map_set]))
 
 
-def finish_heads(atlas: Atlas, map_sets: list[MapSet], *, n_workers: int, report: Report) -> None:
-    """Compute every missing map and quality figure, head by head, in spawned processes.
+def finish_heads(
+    atlas: Atlas, map_sets: list[MapSet], *, n_workers: int, device: str = "cpu", report: Report
+) -> None:
+    """Compute every missing map and quality figure in spawned processes, wanted heads first.
 
-    Each finished head is published at once. When all heads of a map set are there, its record is
-    completed.
+    Each finished map is published at once; when all heads of a map set are there, its record is
+    completed. Heads that `prefer_heads` names come first; of others, 2-D t-SNE of every head comes
+    before 2-D UMAP of any, and that before 3-D.
 
     Parameters
     ----------
-    report : told after each head, and asked twice a second whether to go on (`Cancelled`).
+    device : "cuda" lays maps out on the GPU, as far as it can.
+    report : told after each round of a head, and asked twice a second whether to go on
+        (`Cancelled`).
 
     Raises
     ------
     JobError
         if a worker process dies.
     """
-    store, cells = atlas.capture.store, atlas.capture.cells
-    stored = [read_cells(store, map_set.key, cells) for map_set in map_sets]
-    tasks = []
-    for (layer, head), *found in zip(cells, *stored, strict=True):
-        missing = [m for m, cell in zip(map_sets, found, strict=True) if not _is_measured(cell)]
-        if missing:
-            tasks.append(HeadTask(store.root, atlas.key, layer, head, tuple(missing)))
-    n_cells = len(cells)
-
-    def tell(n_left: int) -> None:
-        report(Progress("maps", n_cells - n_left, n_cells))
-
-    tell(len(tasks))
+    if device == "cuda":
+        with spawned(n_workers) as pool:
+            _use_gpu(atlas, map_sets, pool, report)
+    tasks = missing_tasks(atlas, map_sets)
+    n_all = len(atlas.capture.cells) * len({_round(m) for m in map_sets})
     if tasks:
-        _run(tasks, n_workers=min(n_workers, len(tasks)), tell=tell)
+        _run(atlas, tasks, n_workers=n_workers, n_all=n_all, report=report)
+    report(Progress("maps", n_all, n_all))
     for map_set in map_sets:
         _complete(atlas, map_set)
+
+
+def missing_tasks(atlas: Atlas, map_sets: list[MapSet]) -> list[HeadTask]:
+    """Return what is still to be done, round by round: every head's first map before any second.
+
+    PCA maps are there already and are measured in the first round.
+    """
+    store, cells = atlas.capture.store, atlas.capture.cells
+    stored = {m: read_cells(store, m.key, cells) for m in map_sets}
+    tasks = []
+    for turn in sorted({_round(m) for m in map_sets}):
+        chosen = [m for m in map_sets if _round(m) == turn]
+        for place, (layer, head) in enumerate(cells):
+            missing = tuple(m for m in chosen if not _is_measured(stored[m][place]))
+            if missing:
+                tasks.append(HeadTask(store.root, atlas.key, layer, head, missing))
+    return tasks
+
+
+def take_next(tasks: list[HeadTask], wanted: list[tuple[int, int]]) -> HeadTask:
+    """Remove and return the task that is wanted most: the first of a wanted head, else the first.
+
+    Among tasks of wanted heads, as among others, the first round of each comes before the second
+    of any.
+
+    Parameters
+    ----------
+    tasks : in order of rounds; not empty.
+    wanted : (layer, head), the most wanted first.
+    """
+    rank = {place: i for i, place in enumerate(wanted)}
+    urgent = [t for t in tasks if (t.layer, t.head) in rank]
+    task = min(
+        urgent, key=lambda t: (_round(t.map_sets[0]), rank[t.layer, t.head]), default=tasks[0]
+    )
+    tasks.remove(task)
+    return task
+
+
+def _round(map_set: MapSet) -> int:
+    """PCA and 2-D t-SNE first, then 2-D UMAP, then 3-D."""
+    if map_set.method == "pca":
+        return 0
+    return 2 if map_set.dims == 3 else ("tsne", "umap").index(map_set.method)
 
 
 def is_complete(store: Store, map_set: MapSet) -> bool:
@@ -171,20 +212,14 @@ def compute_head(task: HeadTask) -> None:
         if cell is None:
             project = METHODS[map_set.method]
             coordinates = project(points, neighbours, n_components=map_set.dims, seed=map_set.seed)
-            cell = {
-                "layer": task.layer, "head": task.head, "index": None,
-                "coordinates": store.put_array(coordinates).to_json(),
-                "frame": frame(coordinates),
-            }  # fmt: skip
+            cell = _new_cell(store, task.layer, task.head, coordinates)
         coordinates = np.asarray(read_coordinates(store, cell))
         cell["quality"] = (
             map_neighbours(coordinates, space)
             | distance_dot_correlation(coordinates, dots, pairs, rows, cosine=False)
             | {f"space_{name}": value for name, value in in_space.items()}
         )
-        key = head_key(map_set.key, task.layer, task.head)
-        objects = {"coordinates": cell["coordinates"]}
-        store.put_record(key, {"kind": "head", "cell": cell, "objects": objects})
+        _put_head(store, map_set, cell)
 
 
 def _is_measured(cell: dict[str, Any] | None) -> bool:
@@ -212,38 +247,59 @@ def _map_record(
     }  # fmt: skip
 
 
-def _run(tasks: list[HeadTask], *, n_workers: int, tell: Callable[[int], None]) -> None:
-    with _pool(n_workers) as pool:
-        waiting = {pool.submit(compute_head, task) for task in tasks}
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+def _run(
+    atlas: Atlas, tasks: list[HeadTask], *, n_workers: int, n_all: int, report: Report
+) -> None:
+    """Do all tasks; one more than can run is handed over, so that wishes are heard at once."""
+    with spawned(min(n_workers, len(tasks))) as pool:
+        running: set[Future[None]] = set()
+        while tasks or running:
+            report(Progress("maps", n_all - len(tasks) - len(running), n_all))
+            while tasks and len(running) <= n_workers:
+                running.add(pool.submit(compute_head, take_next(tasks, preferred_heads(atlas))))
+            done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            tell(len(waiting))
 
 
-@contextmanager
-def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Give spawned one-thread processes; none is left when the block is left by an error."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_one_thread)
-    try:
-        yield pool
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        raise JobError(
-            "a projection process ended unexpectedly, probably out of memory; what is finished is "
-            "kept. Close other programs and build again"
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
+def _use_gpu(
+    atlas: Atlas, map_sets: list[MapSet], pool: ProcessPoolExecutor, report: Report
+) -> None:
+    """Lay out on the GPU the maps that are missing, and publish them without quality figures."""
+    from pipeline.gpu_maps import project_on_gpu  # torch takes seconds
+
+    store = atlas.capture.store
+    layouts = {(m.method, m.dims): m for m in sorted(map_sets, key=_round) if m.method != "pca"}
+    cells = dict.fromkeys([*preferred_heads(atlas), *atlas.capture.cells])
+    heads = [
+        place
+        for place in cells
+        if any(None in read_cells(store, map_set.key, [place]) for map_set in layouts.values())
+    ]
+    n_done = 0
+
+    def publish(
+        place: tuple[int, int], layout: tuple[str, int], coordinates: NDArray[np.float32]
+    ) -> None:
+        nonlocal n_done
+        _put_head(store, layouts[layout], _new_cell(store, *place, coordinates))
+        n_done += 1
+        report(Progress("gpu", n_done, len(heads) * len(layouts)))
+
+    seed = next((m.seed for m in map_sets), 0)
+    project_on_gpu(atlas, heads, list(layouts), seed=seed, pool=pool, publish=publish)
 
 
-def _one_thread() -> None:
-    """Threads inside a head scale badly; one process a core does not."""
-    # Linux ends the process with its parent: killed for memory, that cannot do it itself.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    threadpool_limits(1)
-    os.nice(5)  # the page stays quick while heads are computed
+def _new_cell(
+    store: Store, layer: int, head: int, coordinates: NDArray[np.float32]
+) -> dict[str, Any]:
+    return {
+        "layer": layer, "head": head, "index": None, "frame": frame(coordinates), "quality": None,
+        "coordinates": store.put_array(coordinates).to_json(),
+    }  # fmt: skip
+
+
+def _put_head(store: Store, map_set: MapSet, cell: dict[str, Any]) -> None:
+    key = head_key(map_set.key, cell["layer"], cell["head"])
+    objects = {"coordinates": cell["coordinates"]}
+    store.put_record(key, {"kind": "head", "cell": cell, "objects": objects})
