@@ -32,9 +32,15 @@ lint: $(DEV_STAMP)
 	$(BIN)/mypy --strict pipeline
 	$(BIN)/mypy --check-untyped-defs app
 
+# Half an hour on two quiet cores, of which the libraries we compare with take 20 minutes; what they
+# took is kept in benchmarks/results.json, and a run that was stopped goes on from there.
 bench: setup
 	$(BIN)/python -m benchmarks.first_matrix
-	$(BIN)/python -m benchmarks.projection --heads 2
+	$(BIN)/python -m benchmarks.capture
+	$(BIN)/python -m benchmarks.memory --seconds 300
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.projection
 
 $(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" PIP_OPTIONS="$(PIP_OPTIONS)" scripts/install-python
