@@ -51,8 +51,9 @@ def lay_out(
     n_points, n_components = start.shape
     weights = (graph.data / graph.data.max()).astype(np.float32)
     # As many as are drawn in an epoch, for each of the points that push.
-    drawn = np.add.reduceat(weights, graph.indptr[:-1]) * (np.diff(graph.indptr) > 0)
-    drawn = (drawn * np.float32(NEGATIVES / N_SOURCES)).astype(np.float32)
+    rows = np.repeat(np.arange(n_points), np.diff(graph.indptr))
+    drawn = np.bincount(rows, weights, n_points).astype(np.float32)
+    drawn *= np.float32(NEGATIVES / N_SOURCES)
     positions = np.zeros((n_points, 3), dtype=np.float32)
     positions[:, :n_components] = start
     rng = np.random.default_rng(seed)

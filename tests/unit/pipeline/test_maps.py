@@ -13,7 +13,9 @@ from pipeline import gpu_maps, maps
 from pipeline.atlas import prefer_heads, preferred_heads, read_atlas, read_cells
 from pipeline.errors import InputError
 from pipeline.gpu_maps import project_on_gpu
+from pipeline.jobs import JobTable
 from pipeline.maps import HeadTask, MapSet, finish_heads, missing_tasks, open_map_set, take_next
+from pipeline.service import Service
 from pipeline.specs import digest
 
 LAYOUTS = [("umap", 3), ("tsne", 3), ("umap", 2), ("tsne", 2)]
@@ -81,6 +83,12 @@ def test_the_last_wish_counts(atlas):
 def test_nobody_can_want_a_head_that_is_not_there(atlas):
     with pytest.raises(InputError, match="layer: found 99"):
         prefer_heads(atlas, [(99, 0)])
+
+
+def test_the_service_passes_wishes_on(atlas, tmp_path):
+    service = Service(atlas.capture.store, JobTable(atlas.capture.store), hub_cache=tmp_path)
+    service.prefer(atlas.key, [(0, 1)])
+    assert preferred_heads(atlas) == [(0, 1)]
 
 
 def test_progress_counts_every_round_of_every_head(atlas):
