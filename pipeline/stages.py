@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipeline.atlas import Atlas, Capture, read_capture, token_objects
 from pipeline.catalogue import ModelSource
@@ -135,7 +136,9 @@ def atlas_stage(request: Request, capture: Capture, clock: Clock, report: Report
     stored = store.get_record(request.atlas_key)
     if stored is not None:
         return Atlas(stored, capture)
-    with clock.stage("normalise"):
+    # One thread: waiting for a second one costs seconds on these small products when the machine
+    # is shared, and gains nothing on a quiet one.
+    with clock.stage("normalise"), threadpool_limits(1, user_api="blas"):
         layers = []
         for layer in range(len(capture.layers)):
             layers.append(_normalise_layer(request, capture, layer))
