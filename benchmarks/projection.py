@@ -32,7 +32,7 @@ from pipeline.projection.knn import nearest_neighbours
 from pipeline.quality import map_neighbours, sample_neighbourhoods
 
 Float32 = NDArray[np.float32]
-MAPS = [("tsne", 2), ("tsne", 3), ("umap", 2), ("umap", 3)]
+MAPS = [("tsne", 2), ("umap", 2), ("umap", 3), ("tsne", 3)]
 WARM_UP_POINTS = 300
 LIBRARY_KEY = "projection_libraries"
 N_CORES = os.cpu_count() or 1

@@ -19,6 +19,7 @@ from pipeline.atlas import (
     read_coordinates,
 )
 from pipeline.errors import JobError
+from pipeline.heads import new_cell, put_head
 from pipeline.processes import spawned
 from pipeline.projection import METHODS, frame
 from pipeline.projection.knn import nearest_neighbours
@@ -32,7 +33,6 @@ from pipeline.quality import (
 )
 from pipeline.records import Progress
 from pipeline.sampling import N_PAIRS, sample_pairs
-from pipeline.specs import head_key
 from pipeline.store import Store
 
 Report = Callable[[Progress], None]
@@ -212,14 +212,14 @@ def compute_head(task: HeadTask) -> None:
         if cell is None:
             project = METHODS[map_set.method]
             coordinates = project(points, neighbours, n_components=map_set.dims, seed=map_set.seed)
-            cell = _new_cell(store, task.layer, task.head, coordinates)
+            cell = new_cell(store, task.layer, task.head, coordinates)
         coordinates = np.asarray(read_coordinates(store, cell))
         cell["quality"] = (
             map_neighbours(coordinates, space)
             | distance_dot_correlation(coordinates, dots, pairs, rows, cosine=False)
             | {f"space_{name}": value for name, value in in_space.items()}
         )
-        _put_head(store, map_set, cell)
+        put_head(store, map_set.key, cell)
 
 
 def _is_measured(cell: dict[str, Any] | None) -> bool:
@@ -282,24 +282,9 @@ def _use_gpu(
         place: tuple[int, int], layout: tuple[str, int], coordinates: NDArray[np.float32]
     ) -> None:
         nonlocal n_done
-        _put_head(store, layouts[layout], _new_cell(store, *place, coordinates))
+        put_head(store, layouts[layout].key, new_cell(store, *place, coordinates))
         n_done += 1
         report(Progress("gpu", n_done, len(heads) * len(layouts)))
 
     seed = next((m.seed for m in map_sets), 0)
     project_on_gpu(atlas, heads, list(layouts), seed=seed, pool=pool, publish=publish)
-
-
-def _new_cell(
-    store: Store, layer: int, head: int, coordinates: NDArray[np.float32]
-) -> dict[str, Any]:
-    return {
-        "layer": layer, "head": head, "index": None, "frame": frame(coordinates), "quality": None,
-        "coordinates": store.put_array(coordinates).to_json(),
-    }  # fmt: skip
-
-
-def _put_head(store: Store, map_set: MapSet, cell: dict[str, Any]) -> None:
-    key = head_key(map_set.key, cell["layer"], cell["head"])
-    objects = {"coordinates": cell["coordinates"]}
-    store.put_record(key, {"kind": "head", "cell": cell, "objects": objects})

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from pipeline.projection.knn import count_below, smallest
+
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -197,7 +199,7 @@ def map_neighbours(coordinates: Float32, space: Neighbourhoods) -> dict[str, flo
     k = space.nearest.shape[1]
     nearest = _nearest(_squared_distances(coordinates, space.sampled))
     found = np.take_along_axis(space.distance, nearest, axis=1)
-    rank = np.stack([(space.distance < column[:, None]).sum(axis=1) for column in found.T]) + 1
+    rank = count_below(space.distance, found) + 1
     excess = np.maximum(rank - k, 0).sum() / space.sampled.size
     farthest = np.take_along_axis(space.distance, space.nearest, axis=1).max(axis=1)
     worst = k * (2 * n - 3 * k - 1) / 2
@@ -227,4 +229,4 @@ def _squared_distances(points: Float32, sampled: Int64) -> Float32:
 
 def _nearest(distance: Float32) -> Int64:
     k = min(N_NEIGHBOURS, distance.shape[1] - 1)
-    return np.argpartition(distance, k - 1, axis=1)[:, :k].astype(np.int64)
+    return smallest(distance, k)

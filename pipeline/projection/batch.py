@@ -100,7 +100,7 @@ def project_tsne_batch(
     repel = fused(repulsion, device)
     phases = (
         (tsne.EARLY_STEPS, tsne.EXAGGERATION, tsne.EARLY_MOMENTUM),
-        (tsne.LATE_STEPS, 1.0, tsne.LATE_MOMENTUM),
+        (tsne.LATE_STEPS[positions.shape[2]], 1.0, tsne.LATE_MOMENTUM),
     )
     for n_steps, exaggeration, momentum in phases:
         for _ in range(n_steps):

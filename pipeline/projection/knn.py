@@ -114,3 +114,54 @@ def _squared_distances(points: Float32, point: int, others: NDArray[np.int64]) -
             total += difference * difference
         result[i] = total
     return result
+
+
+@njit(cache=True, error_model="numpy")
+def smallest(values: Float32, k: int) -> NDArray[np.int64]:
+    """Return where the k smallest of each row are, smallest first.
+
+    Parameters
+    ----------
+    values : (n_rows, n) float32 without NaN, n at least k.
+
+    Returns
+    -------
+    (n_rows, k) int64; of equal values the first.
+    """
+    found = np.empty((values.shape[0], k), dtype=np.int64)
+    least = np.empty(k, dtype=np.float32)
+    for row in range(values.shape[0]):
+        least[:] = np.inf
+        found[row] = -1
+        for j in range(values.shape[1]):
+            value = values[row, j]
+            if value < least[k - 1] or found[row, k - 1] < 0:
+                place = k - 1
+                while place > 0 and (value < least[place - 1] or found[row, place - 1] < 0):
+                    least[place], found[row, place] = least[place - 1], found[row, place - 1]
+                    place -= 1
+                least[place], found[row, place] = value, j
+    return found
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def count_below(values: Float32, bounds: Float32) -> NDArray[np.int64]:
+    """Count the values of each row below each of its bounds.
+
+    Parameters
+    ----------
+    values : (n_rows, n) float32.
+    bounds : (n_rows, k) float32.
+
+    Returns
+    -------
+    (n_rows, k) int64.
+    """
+    counts = np.empty(bounds.shape, dtype=np.int64)
+    for row in range(bounds.shape[0]):
+        for j in range(bounds.shape[1]):
+            bound, count = bounds[row, j], np.int32(0)
+            for i in range(values.shape[1]):
+                count += np.int32(values[row, i] < bound)
+            counts[row, j] = count
+    return counts

@@ -26,7 +26,7 @@ MAX_BISECTIONS = 100
 START_SPREAD = 1e-4
 EARLY_STEPS = 100
 EXAGGERATION = 12.0
-LATE_STEPS = 250
+LATE_STEPS = {2: 250, 3: 200}
 # With fewer points all pairs are quick, whatever the size of the map; see `benchmarks/growth.py`.
 GRID_POINTS = 2000
 MIN_RATE = 25.0
@@ -65,7 +65,7 @@ def project_tsne(
     for _ in range(EARLY_STEPS):
         slope = gradient(positions, exaggerated, grid=grid)
         _move(positions, slope, velocity, gains, rate, EARLY_MOMENTUM)
-    for _ in range(LATE_STEPS):
+    for _ in range(LATE_STEPS[n_components]):
         slope = gradient(positions, affinities, grid=grid)
         _move(positions, slope, velocity, gains, rate, LATE_MOMENTUM)
     return np.ascontiguousarray(positions.T)

@@ -37,7 +37,7 @@ def one_thread():
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
     """Enough to place ten clusters, for both sides alike."""
-    monkeypatch.setattr(tsne, "LATE_STEPS", 100)
+    monkeypatch.setattr(tsne, "LATE_STEPS", {2: 100, 3: 100})
     for name in ("MIN_EPOCHS", "MAX_EPOCHS"):
         monkeypatch.setattr(umap, name, 100)
 

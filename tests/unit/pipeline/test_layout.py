@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
-from umap.layouts import optimize_layout_euclidean
-from umap.umap_ import make_epochs_per_sample
 
 from pipeline.normalise import unit_rows
 from pipeline.projection import umap
@@ -28,9 +26,11 @@ def points() -> np.ndarray:
 def drawn(start: np.ndarray, graph: csr_array, a: float, b: float) -> np.ndarray:
     """What umap-learn makes of the same start and graph."""
     edges = graph.tocoo()
-    return optimize_layout_euclidean(
-        start, start, edges.row, edges.col, N_EPOCHS, start.shape[0],
-        make_epochs_per_sample(edges.data, N_EPOCHS), a, b, np.array([1, 2, 3], dtype=np.int64),
+    library = umap._import_umap()
+    drawn_every = library.make_epochs_per_sample(edges.data, N_EPOCHS)
+    state = np.array([1, 2, 3], dtype=np.int64)
+    return library.optimize_layout_euclidean(
+        start, start, edges.row, edges.col, N_EPOCHS, start.shape[0], drawn_every, a, b, state,
         move_other=True,
     )  # fmt: skip
 
