@@ -77,12 +77,12 @@ class GridRepulsion:
         charge = np.zeros(self._nodes, dtype=np.float32)
         spread, read = (_spread_2d, _read_2d) if n_components == 2 else (_spread_3d, _read_3d)
         spread(scaled, charge)
-        total = float(read(scaled, _convolve(charge, self._spectrum, self._nodes), forces))
+        total = read(scaled, _convolve(charge, self._spectrum, self._nodes), forces)
         freedom = n_components - 1
         forces *= np.float32(-freedom / (freedom + 1) / self._spacing)
         # Repulsion is mutual: a common force is the grid's.
         forces -= forces.mean(axis=1, keepdims=True)
-        return total - n_points  # s = 1 of each point with itself
+        return float(total - n_points)  # s = 1 of each point with itself
 
     def _fit(self, size: Float32) -> None:
         """Make another grid when the map has outgrown the one at hand, or could have a finer."""
