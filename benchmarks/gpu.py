@@ -23,17 +23,12 @@ import torch
 
 from benchmarks.atlases import open_atlas, open_store
 from benchmarks.results import conditions, write_result
-from pipeline.gpu_maps import Prepared, _batch_size, prepare_head
-from pipeline.projection.batch import (
-    fused,
-    over_rows,
-    project_tsne_batch,
-    project_umap_batch,
-    repulsion,
-)
+from pipeline.gpu_maps import Prepared, _batch_size, _lay_out, prepare_head
+from pipeline.projection.batch import fused, over_rows, repulsion
 from pipeline.projection.pca import project_pca
+from pipeline.specs import MapSpec
 
-MAPS = [("tsne", 2), ("tsne", 3), ("umap", 2), ("umap", 3)]
+MAPS = [MapSpec("tsne", 2), MapSpec("tsne", 3), MapSpec("umap", 2), MapSpec("umap", 3)]
 SLOTS = {2: 8, 3: 11}
 LANES = 128
 DEVICE = "cuda"
@@ -61,7 +56,7 @@ def main() -> None:
         known = dict(zip(distinct, [job.result() for job in jobs], strict=True))
     prepare_s = (time.perf_counter() - began_s) * len(heads) / len(distinct)
     prepared = [known[head] for head in heads]
-    seconds = {f"{m}_{d}d": _lay_out_all(prepared, m, d, points.shape[1]) for m, d in MAPS}
+    seconds = {spec.name: _lay_out_all(prepared, spec, points.shape[1]) for spec in MAPS}
     steps = {f"{d}d": _step(prepared, d) for d in (2, 3)}
     result = {
         "device": torch.cuda.get_device_name(),
@@ -78,19 +73,13 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def _lay_out_all(prepared: list[Prepared], method: str, dims: int, n_points: int) -> float:
+def _lay_out_all(prepared: list[Prepared], spec: MapSpec, n_points: int) -> float:
     """Return the seconds of one map of all heads; compiling is not counted."""
     size = _batch_size(n_points, DEVICE)
 
     def run(heads: list[Prepared]) -> None:
         for first in range(0, len(heads), size):
-            batch = heads[first : first + size]
-            starts = [one.starts[method, dims] for one in batch]
-            graphs = [one.graphs[method] for one in batch]
-            if method == "tsne":
-                project_tsne_batch(starts, graphs, device=DEVICE)
-            else:
-                project_umap_batch(starts, graphs, seed=0, device=DEVICE)
+            list(_lay_out(heads[first : first + size], spec, DEVICE))
 
     run(prepared[:2])
     return _clock(lambda: run(prepared))[1]
@@ -98,7 +87,7 @@ def _lay_out_all(prepared: list[Prepared], method: str, dims: int, n_points: int
 
 def _step(prepared: list[Prepared], dims: int) -> dict[str, float]:
     """Time the repulsion of all pairs of all heads."""
-    starts = np.stack([one.starts["tsne", dims] for one in prepared])
+    starts = np.stack([one.parts[MapSpec("tsne", dims)][0] for one in prepared])
     positions = torch.from_numpy(starts).to(DEVICE) * 1e5
     repel = fused(repulsion, DEVICE)
     over_rows(repel, positions)

@@ -183,8 +183,8 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "speedup_median": float(np.median([row["speedup"] for row in rows])),
         "cpu_ratio_median": float(np.median([row["cpu_ratio"] for row in rows])),
-        "trustworthiness_delta": _difference(rows, "trustworthiness"),
-        "recall_delta": _difference(rows, "recall"),
+        "trustworthiness_delta": _difference(rows, "trustworthiness_at_10"),
+        "recall_delta": _difference(rows, "recall_at_10"),
         "quality_share": float(np.mean([row["quality_share"] for row in rows])),
         "n_heads": len(rows),
         "conditions": conditions(),
@@ -200,8 +200,8 @@ def _lines(row: dict[str, Any]) -> str:
         mine, other, theirs_s = ours["quality"][name], one["quality"], one["wall_s"]
         lines.append(
             f"  {name}  ours {ours['cpu_s'][name]:5.1f} CPU s, theirs {theirs_s:6.1f} s;"
-            f" trust {mine['trustworthiness']:.4f} {other['trustworthiness']:.4f};"
-            f" recall {mine['recall']:.4f} {other['recall']:.4f}"
+            f" trust {mine['trustworthiness_at_10']:.4f} {other['trustworthiness_at_10']:.4f};"
+            f" recall {mine['recall_at_10']:.4f} {other['recall_at_10']:.4f}"
         )
     return "\n".join(lines)
 

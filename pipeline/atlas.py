@@ -20,6 +20,9 @@ from pipeline.specs import digest, head_key
 from pipeline.store import Store
 
 Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+STRONG = 0.01
 
 # Rows of the stored token table, in this order.
 TOKEN_COLUMNS = (
@@ -146,6 +149,24 @@ class Capture:
             additive=None if additive is None else additive[: end - start, : end - start],
             sink=None if sinks is None else float(self._array(sinks)[head]),
         )
+
+    def strong_pairs(self, layer: int, head: int) -> tuple[Int64, Int64, Float32]:
+        """Return every (query, key) pair of one sequence whose attention is above 0.01.
+
+        Returns
+        -------
+        query, key : (n_pairs,) int64 token numbers.
+        weights : (n_pairs,) float32 attention.
+        """
+        offset = self.tokens.sequence_offset
+        pairs, weights = [], []
+        for sequence, start in enumerate(offset[:-1]):
+            found = self.attention(sequence, layer, head)
+            strong = np.nonzero(found > STRONG)
+            pairs.append(np.stack(strong) + start)
+            weights.append(found[strong])
+        query, key = np.concatenate(pairs, axis=1)
+        return query, key, np.concatenate(weights)
 
     def image(self, sequence: int) -> bytes:
         """Return the PNG of one image as the model saw it."""

@@ -25,7 +25,17 @@ from pipeline.catalogue import list_models
 from pipeline.corpora import list_corpora
 from pipeline.errors import InputError, PipelineError
 from pipeline.records import Progress
-from pipeline.specs import DEVICES, DIMS, METHODS, NORMALISATIONS, AtlasSpec
+from pipeline.specs import (
+    DEFAULT_GUIDANCE,
+    DEFAULT_NEIGHBOURS,
+    DEVICES,
+    DIMS,
+    MAX_GUIDANCE,
+    METHODS,
+    NEIGHBOURS,
+    NORMALISATIONS,
+    AtlasSpec,
+)
 from pipeline.store import Store
 
 BAD_INPUT = 2
@@ -88,11 +98,16 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
     add("--methods", type=_words, default=METHODS, help=f"default {','.join(METHODS)}")
     add("--dims", type=_words, default=None, help="default 2,3 for PCA and 2 for the others")
     add("--normalisation", default="faithful", help=" | ".join(NORMALISATIONS))
+    add("--guidance", type=float, default=DEFAULT_GUIDANCE, metavar="G",
+        help=f"share of real attention in t-SNE and UMAP, 0 to {MAX_GUIDANCE}; "
+        "default %(default)s")  # fmt: skip
+    add("--neighbours", default=DEFAULT_NEIGHBOURS, help=" | ".join(NEIGHBOURS))
     add("--limit", type=int, metavar="N", help="use the first N sequences")
     add("--seed", type=int, default=0)
     add("--device", default="auto", help=" | ".join(DEVICES))
     add("--column", help="column of a CSV, TSV or JSON lines file")
     add("--json", action="store_true", help="one JSON object on stdout")
+    add("--per-head", action="store_true", help="with --json: figures of each head as well")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -131,10 +146,11 @@ def _corpora(options: argparse.Namespace) -> None:
 def _build(options: argparse.Namespace) -> None:
     spec = _spec(options)
     store = _store()
-    result = find_built(spec, store, hub_cache=hub_cache())
+    where = {"hub_cache": hub_cache(), "per_head": options.per_head}
+    result = find_built(spec, store, **where)
     if result is None:
         with _ProgressBar() as bar:
-            result = build_atlas(spec, store, hub_cache=hub_cache(), report=bar.report)
+            result = build_atlas(spec, store, report=bar.report, **where)
     if options.json:
         print_line(sys.stdout, json.dumps(result))
         return
@@ -153,6 +169,8 @@ def _spec(options: argparse.Namespace) -> AtlasSpec:
         methods=options.methods,
         dims=tuple(known[word] for word in options.dims) if options.dims else None,
         normalisation=options.normalisation,
+        guidance=options.guidance,
+        neighbours=options.neighbours,
         limit=options.limit,
         seed=options.seed,
         device=options.device,
@@ -169,6 +187,11 @@ def _story(result: dict[str, Any]) -> list[str]:
         f"rebuilt attention differs by at most {result['reconstruction_error_max']:.1e}",
         f"distance against dot product: rho {result['fidelity']['mean_spearman']:.3f} "
         f"(mean over heads, -1 is ideal)",
+        *(
+            f"{name}: per query {figures['per_query_rho']:.3f}, strongest key among the 3 nearest "
+            f"{figures['top_key_share']:.0%}, neighbours kept {figures['recall_at_10']:.0%}"
+            for name, figures in result["maps"].items()
+        ),
         "seconds: " + ", ".join(f"{k} {v:.1f}" for k, v in result["seconds"].items()),
     ]
     if result["n_truncated"]:
@@ -197,7 +220,9 @@ def _head(options: argparse.Namespace) -> None:
         "sequence_index": tokens.sequence_index,
         "token_index": tokens.token_index,
     }
-    for map_set in (r for r in store.records("map") if r["atlas"] == atlas.key):
+    map_sets = [record for record in store.records("map") if record["atlas"] == atlas.key]
+    # Of maps with several guidances, those of the default are exported: they come last.
+    for map_set in sorted(map_sets, key=lambda record: record["guidance"] == DEFAULT_GUIDANCE):
         [cell] = read_cells(store, map_set["key"], [(layer, head)])
         if cell is not None:
             name = f"{map_set['method']}_{map_set['dims']}d"

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from pipeline.atlas import Atlas, read_atlas
-from pipeline.projection import tsne, umap
+from pipeline.heads import HeadContext
 from pipeline.projection.batch import project_tsne_batch, project_umap_batch
-from pipeline.projection.knn import nearest_neighbours
+from pipeline.specs import MapSpec
 from pipeline.store import Store
 
 logger = logging.getLogger(__name__)
@@ -41,25 +41,23 @@ class Prepared:
     Parameters
     ----------
     layer, head : which.
-    starts : "tsne" or "umap" and dims -> (n_points, dims) float32 first positions.
-    graphs : "tsne" -> affinities, "umap" -> fuzzy graph, (n_points, n_points) each.
+    parts : for each map its (n_points, dims) float32 first positions and its (n_points, n_points)
+        graph.
     """
 
     layer: int
     head: int
-    starts: dict[tuple[str, int], Float32]
-    graphs: dict[str, csr_array]
+    parts: dict[MapSpec, tuple[Float32, csr_array]]
 
 
-Publish = Callable[[tuple[int, int], tuple[str, int], Float32], None]
+Publish = Callable[[tuple[int, int], MapSpec, Float32], None]
 
 
 def project_on_gpu(
     atlas: Atlas,
     heads: list[tuple[int, int]],
-    maps: list[tuple[str, int]],
+    maps: list[MapSpec],
     *,
-    seed: int,
     pool: Executor,
     publish: Publish,
     device: str = "cuda",
@@ -73,19 +71,18 @@ def project_on_gpu(
     ----------
     atlas : whose vectors are stored.
     heads : (layer, head) of each, in the order in which they are wanted.
-    maps : (method, dims) to make, the first of all heads of a batch before the second of any.
-    seed : of the layouts.
+    maps : to make, t-SNE or UMAP, the first of all heads of a batch before the second of any.
     pool : worker processes that prepare the heads.
-    publish : `publish((layer, head), (method, dims), coordinates)` is told of each finished map.
+    publish : `publish((layer, head), spec, coordinates)` is told of each finished map.
     device : "cuda"; "cpu" runs the same code without a GPU.
     """
     root, size = atlas.capture.store.root, _batch_size(2 * atlas.capture.n_tokens, device)
     batches = [heads[i : i + size] for i in range(0, len(heads), size)]
     try:
         for batch in _prepared(pool, root, atlas.key, batches, maps):
-            for layout in maps:
-                for one, coordinates in _lay_out(batch, layout, seed, device):
-                    publish((one.layer, one.head), layout, coordinates)
+            for spec in maps:
+                for one, coordinates in _lay_out(batch, spec, device):
+                    publish((one.layer, one.head), spec, coordinates)
     # torch has no common class for what a driver, a compiler or a full device raise.
     except (RuntimeError, ImportError, OSError) as error:
         logger.warning("the GPU is not used for the maps that are missing: %s", error)
@@ -93,20 +90,12 @@ def project_on_gpu(
 
 
 def prepare_head(
-    root: Path, atlas_key: str, layer: int, head: int, maps: list[tuple[str, int]]
+    root: Path, atlas_key: str, layer: int, head: int, maps: list[MapSpec]
 ) -> Prepared:
     """Find neighbours, first positions and graphs of one head. Runs in a worker."""
-    points = read_atlas(Store(root), atlas_key).unit_points(layer, head)
-    neighbours = nearest_neighbours(points)
-    first = {"tsne": tsne.first_positions, "umap": umap.first_positions}
-    graph = {"tsne": tsne.joint_affinities, "umap": umap.fuzzy_graph}
-    methods = {method for method, _ in maps}
-    return Prepared(
-        layer,
-        head,
-        {(method, dims): first[method](points, dims) for method, dims in maps},
-        {method: csr_array(graph[method](neighbours)) for method in methods},
-    )
+    atlas = read_atlas(Store(root), atlas_key)
+    context = HeadContext(atlas, layer, head, atlas.unit_points(layer, head))
+    return Prepared(layer, head, {spec: context.prepare(spec) for spec in maps})
 
 
 def _prepared(
@@ -114,7 +103,7 @@ def _prepared(
     root: Path,
     atlas_key: str,
     batches: list[list[tuple[int, int]]],
-    maps: list[tuple[str, int]],
+    maps: list[MapSpec],
 ) -> Iterator[list[Prepared]]:
     """Yield batch after batch, the next one being prepared meanwhile."""
 
@@ -128,16 +117,15 @@ def _prepared(
 
 
 def _lay_out(
-    batch: list[Prepared], layout: tuple[str, int], seed: int, device: str
+    batch: list[Prepared], spec: MapSpec, device: str
 ) -> Iterable[tuple[Prepared, Float32]]:
     """Lay out one map of each head; a batch that does not fit is halved."""
-    starts = [one.starts[layout] for one in batch]
-    graphs = [one.graphs[layout[0]] for one in batch]
+    starts, graphs = zip(*(one.parts[spec] for one in batch), strict=True)
     try:
-        if layout[0] == "tsne":
+        if spec.method == "tsne":
             made = project_tsne_batch(starts, graphs, device=device)
         else:
-            made = project_umap_batch(starts, graphs, seed=seed, device=device)
+            made = project_umap_batch(starts, graphs, seed=spec.seed, device=device)
     except torch.OutOfMemoryError:
         if len(batch) == 1:
             raise
@@ -146,9 +134,7 @@ def _lay_out(
         return zip(batch, made, strict=True)
     torch.cuda.empty_cache()
     half = len(batch) // 2
-    return chain(
-        _lay_out(batch[:half], layout, seed, device), _lay_out(batch[half:], layout, seed, device)
-    )
+    return chain(_lay_out(batch[:half], spec, device), _lay_out(batch[half:], spec, device))
 
 
 def _batch_size(n_points: int, device: str) -> int:

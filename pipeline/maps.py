@@ -4,71 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.atlas import (
-    Atlas,
-    preferred_heads,
-    read_atlas,
-    read_cells,
-    read_coordinates,
-)
+from pipeline.atlas import Atlas, preferred_heads, read_cells
 from pipeline.errors import JobError
-from pipeline.heads import new_cell, put_head
+from pipeline.heads import HeadTask, MapSet, compute_head, new_cell, put_head
 from pipeline.processes import spawned
-from pipeline.projection import METHODS, frame
-from pipeline.projection.knn import nearest_neighbours
+from pipeline.projection import frame
 from pipeline.projection.pca import project_pca
-from pipeline.quality import (
-    distance_dot_correlation,
-    map_neighbours,
-    mixing,
-    sample_neighbourhoods,
-    sample_query_rows,
-)
 from pipeline.records import Progress
-from pipeline.sampling import N_PAIRS, sample_pairs
+from pipeline.specs import MapSpec
 from pipeline.store import Store
 
 Report = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class MapSet:
-    """The maps of all heads under one method and dimension.
-
-    Parameters
-    ----------
-    key : of its record.
-    method, dims : such as "tsne", 2.
-    seed : of the projection.
-    """
-
-    key: str
-    method: str
-    dims: int
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Return the name used in files: `tsne_2d`."""
-        return f"{self.method}_{self.dims}d"
-
-
-@dataclass(frozen=True)
-class HeadTask:
-    """What one worker process does at a time: the maps of one head that are still missing."""
-
-    root: Path
-    atlas: str
-    layer: int
-    head: int
-    map_sets: tuple[MapSet, ...]
 
 
 def open_map_set(atlas: Atlas, map_set: MapSet) -> None:
@@ -87,9 +39,9 @@ def project_pca_sets(atlas: Atlas, map_sets: list[MapSet], *, report: Report) ->
     cells: dict[MapSet, list[dict[str, Any]]] = {m: [] for m in todo}
     for layer, record in enumerate(capture.layers):
         points = np.stack([atlas.unit_points(layer, h) for h in range(record.n_heads)])
-        coordinates = project_pca(points, n_components=max(m.dims for m in todo))
+        coordinates = project_pca(points, n_components=max(m.spec.dims for m in todo))
         for map_set in todo:
-            kept = np.ascontiguousarray(coordinates[..., : map_set.dims])
+            kept = np.ascontiguousarray(coordinates[..., : map_set.spec.dims])
             ref = store.put_array(kept).to_json()
             cells[map_set] += [
                 {"layer": layer, "head": h, "coordinates": ref, "index": h,
@@ -172,9 +124,10 @@ def take_next(tasks: list[HeadTask], wanted: list[tuple[int, int]]) -> HeadTask:
 
 def _round(map_set: MapSet) -> int:
     """PCA and 2-D t-SNE first, then 2-D UMAP, then 3-D."""
-    if map_set.method == "pca":
+    spec = map_set.spec
+    if spec.method == "pca":
         return 0
-    return 2 if map_set.dims == 3 else ("tsne", "umap").index(map_set.method)
+    return 2 if spec.dims == 3 else ("tsne", "umap").index(spec.method)
 
 
 def is_complete(store: Store, map_set: MapSet) -> bool:
@@ -191,37 +144,6 @@ def qualities(store: Store, map_set: MapSet) -> list[dict[str, float]] | None:
     return [cell["quality"] for cell in record["cells"]]
 
 
-def compute_head(task: HeadTask) -> None:
-    """Project one head under every missing method and measure the maps. Runs in a worker."""
-    store = Store(task.root)
-    atlas = read_atlas(store, task.atlas)
-    points = atlas.unit_points(task.layer, task.head)
-    dots = np.concatenate(atlas.normalised(task.layer, task.head))
-    offset = atlas.capture.tokens.sequence_offset
-    reachable = atlas.capture.reachable(task.layer, task.head)
-    rows = sample_query_rows(offset, reachable, seed=0)
-    pairs = sample_pairs(offset, reachable, n_pairs=N_PAIRS, seed=0)
-    space = sample_neighbourhoods(points, seed=0)
-    in_space = mixing(space.sampled, space.nearest, points.shape[0]) | distance_dot_correlation(
-        points, dots, pairs, rows, cosine=True
-    )
-    place = [(task.layer, task.head)]
-    cells = [cell for m in task.map_sets for cell in read_cells(store, m.key, place)]
-    neighbours = nearest_neighbours(points) if None in cells else None
-    for map_set, cell in zip(task.map_sets, cells, strict=True):
-        if cell is None:
-            project = METHODS[map_set.method]
-            coordinates = project(points, neighbours, n_components=map_set.dims, seed=map_set.seed)
-            cell = new_cell(store, task.layer, task.head, coordinates)
-        coordinates = np.asarray(read_coordinates(store, cell))
-        cell["quality"] = (
-            map_neighbours(coordinates, space)
-            | distance_dot_correlation(coordinates, dots, pairs, rows, cosine=False)
-            | {f"space_{name}": value for name, value in in_space.items()}
-        )
-        put_head(store, map_set.key, cell)
-
-
 def _is_measured(cell: dict[str, Any] | None) -> bool:
     return cell is not None and cell["quality"] is not None
 
@@ -233,7 +155,7 @@ def _complete(atlas: Atlas, map_set: MapSet) -> None:
         return
     cells = [cell for cell in read_cells(store, map_set.key, atlas.capture.cells) if cell]
     if len(cells) < len(atlas.capture.cells) or not all(map(_is_measured, cells)):
-        raise JobError(f"some heads of {map_set.name} are missing; build the atlas again")
+        raise JobError(f"some heads of {map_set.spec.name} are missing; build the atlas again")
     store.put_record(map_set.key, _map_record(atlas, map_set, cells=cells))
 
 
@@ -242,7 +164,7 @@ def _map_record(
 ) -> dict[str, Any]:
     return {
         "kind": "map", "key": map_set.key, "atlas": atlas.key, "capture": atlas.record["capture"],
-        "method": map_set.method, "dims": map_set.dims, "seed": map_set.seed, "cells": cells,
+        **asdict(map_set.spec), "cells": cells,
         "objects": {"coordinates": [cell["coordinates"] for cell in cells or []]},
     }  # fmt: skip
 
@@ -269,7 +191,7 @@ def _use_gpu(
     from pipeline.gpu_maps import project_on_gpu  # torch takes seconds
 
     store = atlas.capture.store
-    layouts = {(m.method, m.dims): m for m in sorted(map_sets, key=_round) if m.method != "pca"}
+    layouts = {m.spec: m for m in sorted(map_sets, key=_round) if m.spec.method != "pca"}
     cells = dict.fromkeys([*preferred_heads(atlas), *atlas.capture.cells])
     heads = [
         place
@@ -278,13 +200,10 @@ def _use_gpu(
     ]
     n_done = 0
 
-    def publish(
-        place: tuple[int, int], layout: tuple[str, int], coordinates: NDArray[np.float32]
-    ) -> None:
+    def publish(place: tuple[int, int], spec: MapSpec, coordinates: NDArray[np.float32]) -> None:
         nonlocal n_done
-        put_head(store, layouts[layout].key, new_cell(store, *place, coordinates))
+        put_head(store, layouts[spec].key, new_cell(store, *place, coordinates))
         n_done += 1
         report(Progress("gpu", n_done, len(heads) * len(layouts)))
 
-    seed = next((m.seed for m in map_sets), 0)
-    project_on_gpu(atlas, heads, list(layouts), seed=seed, pool=pool, publish=publish)
+    project_on_gpu(atlas, heads, list(layouts), pool=pool, publish=publish)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.atlas import Atlas, Capture, read_capture, token_objects
 from pipeline.catalogue import ModelSource
-from pipeline.maps import MapSet
+from pipeline.heads import MapSet
 from pipeline.normalise import choose_normalisation
 from pipeline.records import Corpus, Progress
 from pipeline.sampling import N_PAIRS, draw_order, sample_pairs
@@ -62,8 +62,7 @@ class Request:
     @property
     def map_sets(self) -> list[MapSet]:
         """Return the requested maps, PCA first."""
-        atlas, seed = self.atlas_key, self.spec.seed
-        return [MapSet(map_key(atlas, m, d, seed=seed), m, d, seed) for m, d in self.spec.maps]
+        return [MapSet(map_key(self.atlas_key, spec), spec) for spec in self.spec.maps]
 
 
 class Clock:

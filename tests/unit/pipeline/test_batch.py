@@ -66,7 +66,7 @@ def lay_out(method: str, heads: list[np.ndarray], dims: int, device: str) -> lis
 
 
 def recall(points: np.ndarray, coordinates: np.ndarray) -> float:
-    return map_neighbours(coordinates, sample_neighbourhoods(points, seed=0))["recall"]
+    return map_neighbours(coordinates, sample_neighbourhoods(points, seed=0))["recall_at_10"]
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from pipeline.normalise import unit_rows
 from pipeline.projection import knn
-from pipeline.projection.knn import count_below, nearest_neighbours, smallest
+from pipeline.projection.knn import balanced_neighbours, nearest_neighbours
 
 
 def directions(n_points: int, d: int = 16) -> np.ndarray:
@@ -78,19 +78,14 @@ def test_rows_of_zeros_have_neighbours():
     np.testing.assert_allclose(found.distances[2], 1, atol=1e-6)
 
 
-def test_the_smallest_come_in_order_and_of_equal_ones_the_first():
-    values = np.random.default_rng(0).integers(0, 30, (50, 200)).astype(np.float32)
-    values[:, 7] = np.inf
-    expected = np.argsort(values, axis=1, kind="stable")[:, :10]
-    assert np.array_equal(smallest(values, 10), expected)
-
-
-def test_rows_of_infinities_have_smallest_too():
-    assert smallest(np.full((2, 5), np.inf, dtype=np.float32), 3).tolist() == [[0, 1, 2]] * 2
-
-
-def test_values_below_a_bound_are_counted():
-    rng = np.random.default_rng(1)
-    values, bounds = (rng.normal(size=(20, n)).astype(np.float32) for n in (300, 4))
-    expected = (values[:, None] < bounds[:, :, None]).sum(axis=2)
-    assert np.array_equal(count_below(values, bounds), expected)
+def test_balanced_neighbours_are_the_nearest_of_each_type():
+    points = directions(240)
+    found = balanced_neighbours(points)
+    assert found.n_groups == 2
+    similarity = points @ points.T
+    np.fill_diagonal(similarity, -2)
+    for group, first in ((slice(0, 45), 0), (slice(45, 90), 120)):
+        expected = np.sort(similarity[:, first : first + 120], axis=1)[:, :-46:-1]
+        chosen = np.take_along_axis(similarity, found.indices[:, group].astype(int), axis=1)
+        assert ((found.indices[:, group] - first) // 120 == 0).all()
+        np.testing.assert_allclose(chosen, expected, atol=1e-6)

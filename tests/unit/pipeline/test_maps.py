@@ -13,16 +13,17 @@ from pipeline import gpu_maps, maps
 from pipeline.atlas import prefer_heads, preferred_heads, read_atlas, read_cells
 from pipeline.errors import InputError
 from pipeline.gpu_maps import project_on_gpu
+from pipeline.heads import HeadTask, MapSet
 from pipeline.jobs import JobTable
-from pipeline.maps import HeadTask, MapSet, finish_heads, missing_tasks, open_map_set, take_next
+from pipeline.maps import finish_heads, missing_tasks, open_map_set, take_next
 from pipeline.service import Service
-from pipeline.specs import digest
+from pipeline.specs import MapSpec, digest
 
 LAYOUTS = [("umap", 3), ("tsne", 3), ("umap", 2), ("tsne", 2)]
 
 
 def map_set(method: str, dims: int, *, name: str = "") -> MapSet:
-    return MapSet(digest({"of": [name, method, dims]}), method, dims, 0)
+    return MapSet(digest({"of": [name, method, dims]}), MapSpec(method, dims))
 
 
 @pytest.fixture
@@ -31,13 +32,13 @@ def atlas(tiny_store, tiny_atlas):
 
 
 def order(tasks: list[HeadTask]) -> list[tuple[str, int]]:
-    return [(task.map_sets[0].name, task.head) for task in tasks]
+    return [(task.map_sets[0].spec.name, task.head) for task in tasks]
 
 
 def test_every_head_has_its_first_map_before_any_has_its_second(atlas):
     tasks = missing_tasks(atlas, [map_set(*one) for one in LAYOUTS])
     n_cells = len(atlas.capture.cells)
-    rounds = [[m.name for m in task.map_sets] for task in tasks]
+    rounds = [[m.spec.name for m in task.map_sets] for task in tasks]
     assert rounds[:n_cells] == [["tsne_2d"]] * n_cells
     assert rounds[n_cells : 2 * n_cells] == [["umap_2d"]] * n_cells
     assert rounds[2 * n_cells :] == [["umap_3d", "tsne_3d"]] * n_cells
@@ -103,20 +104,18 @@ def test_progress_counts_every_round_of_every_head(atlas):
     assert told[-1].done == 2 * n_cells
 
 
-def lay_out(atlas, heads, publish, **options):
+def lay_out(atlas, heads, publish):
+    maps = [MapSpec("tsne", 2, guidance=0.2), MapSpec("umap", 2)]
     with ThreadPoolExecutor(1) as pool:
-        project_on_gpu(
-            atlas, heads, [("tsne", 2), ("umap", 2)],
-            seed=0, pool=pool, publish=publish, device="cpu", **options,
-        )  # fmt: skip
+        project_on_gpu(atlas, heads, maps, pool=pool, publish=publish, device="cpu")
 
 
 def test_batches_publish_the_maps_of_all_heads(atlas, monkeypatch):
     monkeypatch.setattr(gpu_maps, "_batch_size", lambda *_: 2)
     heads = list(atlas.capture.cells[:3])
     found = {}
-    lay_out(atlas, heads, lambda place, layout, xy: found.update({(place, layout): xy}))
-    assert set(found) == {(p, m) for p in heads for m in (("tsne", 2), ("umap", 2))}
+    lay_out(atlas, heads, lambda place, spec, xy: found.update({(place, spec.method): xy}))
+    assert set(found) == {(p, m) for p in heads for m in ("tsne", "umap")}
     shape = (2 * atlas.capture.n_tokens, 2)
     assert all(xy.shape == shape and np.isfinite(xy).all() for xy in found.values())
 
