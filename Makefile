@@ -32,9 +32,15 @@ lint: $(DEV_STAMP)
 	$(BIN)/mypy --strict pipeline
 	$(BIN)/mypy --check-untyped-defs app
 
+# Half an hour on two quiet cores, of which the libraries we compare with take 20 minutes; what they
+# took is kept in benchmarks/results.json, and a run that was stopped goes on from there.
 bench: setup
 	$(BIN)/python -m benchmarks.first_matrix
-	$(BIN)/python -m benchmarks.projection --heads 2
+	$(BIN)/python -m benchmarks.capture
+	$(BIN)/python -m benchmarks.memory --seconds 300
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.projection
 
 # Kills, power cuts, damage and full disks with full counts; about half an hour on two cores.
 # Some parts: make soak PARTS="kills power"

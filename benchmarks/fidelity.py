@@ -27,7 +27,7 @@ from tqdm import tqdm
 from benchmarks.fidelity_report import write_report
 from pipeline.atlas import Atlas, read_atlas
 from pipeline.build import build_atlas, hub_cache
-from pipeline.maps import HeadContext
+from pipeline.heads import HeadContext
 from pipeline.normalise import Normalisation, choose_normalisation, normalise, unit_rows
 from pipeline.quality import (
     distance_dot_correlation,

@@ -1,9 +1,10 @@
 """Compares our t-SNE and UMAP with scikit-learn's and umap-learn's defaults on the same heads.
 
-`python -m benchmarks.projection --heads 2` prints a table to stderr and one JSON object to stdout.
-Without `--atlas` it builds, or finds, the atlas of `minilm` on `sentences`. Heads are spread over
-the layers. Ours run one after the other with one thread; the libraries as they come, with all
-cores. Compiling and importing is not timed: both run once on few points before.
+`python -m benchmarks.projection [--heads 6]`: heads are spread over the three models and their
+layers. Ours run as in a build, one head a core at a time in processes of one thread; the libraries
+as they come, with all cores. Compiling and importing is not timed. The libraries take minutes a
+head: each of their maps is kept in the results when it is done, and a run that was stopped goes on
+from there; `--fresh` forgets them. Ours are measured in every run.
 """
 
 from __future__ import annotations
@@ -15,70 +16,121 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pipeline.atlas import Atlas, read_atlas
-from pipeline.build import build_atlas, hub_cache
+from benchmarks.atlases import MODELS, open_atlas, open_store
+from benchmarks.results import conditions, read_result, write_result
+from pipeline.atlas import Atlas
 from pipeline.projection import METHODS
 from pipeline.projection.knn import nearest_neighbours
 from pipeline.quality import map_neighbours, sample_neighbourhoods
-from pipeline.specs import AtlasSpec
-from pipeline.store import Store
 
 Float32 = NDArray[np.float32]
-MAPS = [("tsne", 2), ("tsne", 3), ("umap", 2), ("umap", 3)]
-LIBRARIES = ("numpy", "numba", "scikit-learn", "umap-learn")
+MAPS = [("tsne", 2), ("umap", 2), ("umap", 3), ("tsne", 3)]
 WARM_UP_POINTS = 300
+LIBRARY_KEY = "projection_libraries"
+N_CORES = os.cpu_count() or 1
 
 
 def main() -> None:
-    """Measure, and print the table and the object."""
+    """Measure head by head; print the table and the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.projection", description=__doc__)
-    parser.add_argument("--heads", type=int, default=6, help="how many, spread over the layers")
-    parser.add_argument("--atlas", metavar="ID", help="default: minilm on sentences")
+    parser.add_argument("--heads", type=int, default=6, help="how many, spread over the models")
+    parser.add_argument("--fresh", action="store_true", help="forget what the libraries took")
     options = parser.parse_args()
-    store = Store(Path(os.environ.get("QKATLAS_CACHE") or "cache"))
-    atlas = read_atlas(store, options.atlas or _build(store))
-    cells = atlas.capture.cells
-    chosen = np.linspace(0, len(cells) - 1, options.heads + 2).round().astype(int)[1:-1]
-    rows = [_measure_head(atlas, *cells[cell]) for cell in chosen]
-    print(_table(rows), file=sys.stderr)
-    print(json.dumps(_summary(atlas, rows)))
+    store = open_store()
+    atlases = {model: open_atlas(store, model) for model in MODELS}
+    if options.fresh:
+        write_result(LIBRARY_KEY, {})
+    rows: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(N_CORES, get_context("spawn"), _start_process) as pool:
+        for model, layer, head in choose_heads(atlases, options.heads):
+            theirs = _libraries(atlases[model], layer, head)
+            rows.append({"model": model} | _measure_head(pool, atlases[model], layer, head, theirs))
+            write_result("projection", _summary(rows))
+            print(_lines(rows[-1]), file=sys.stderr, flush=True)
+    found = read_result("projection")
+    print(json.dumps({name: value for name, value in found.items() if name != "heads"}))
 
 
-def _build(store: Store) -> str:
-    spec = AtlasSpec(model="minilm", corpus="sentences", methods=("pca",), dims=(2,))
-    result = build_atlas(spec, store, hub_cache=hub_cache(), report=lambda progress: None)
-    return str(result["atlas"])
+def choose_heads(atlases: dict[str, Atlas], n_heads: int) -> list[tuple[str, int, int]]:
+    """Return (model, layer, head), one model after the other, spread over the layers of each."""
+    chosen = []
+    for place, (model, atlas) in enumerate(atlases.items()):
+        cells = atlas.capture.cells
+        count = len(range(place, n_heads, len(atlases)))
+        inner = np.linspace(0, len(cells) - 1, count + 2).round().astype(int)[1:-1]
+        chosen.append([(model, *cells[cell]) for cell in inner])
+    longest = max(map(len, chosen))
+    return [column[i] for i in range(longest) for column in chosen if i < len(column)]
 
 
-def _measure_head(atlas: Atlas, layer: int, head: int) -> dict[str, Any]:
-    """Make the four maps of one head both ways."""
-    points = atlas.unit_points(layer, head)
-    space = sample_neighbourhoods(points, seed=0)
-    with threadpool_limits(1):
-        nearest_neighbours(points[:WARM_UP_POINTS])
-        neighbours, knn_s, _ = _clock(lambda: nearest_neighbours(points))
-    row: dict[str, Any] = {"layer": layer, "head": head, "knn_s": knn_s, "maps": {}}
+def _start_process() -> None:
+    """Run with one thread, compiled and imported."""
+    threadpool_limits(1)
+    points = np.random.default_rng(0).normal(size=(WARM_UP_POINTS, 8)).astype(np.float32)
+    our_maps(points / np.linalg.norm(points, axis=1, keepdims=True))
+
+
+def our_maps(points: Float32) -> tuple[dict[tuple[str, int], Float32], dict[str, float]]:
+    """Make the four maps of a head as a build does; return them and the CPU seconds of each."""
+    neighbours, cpu_s = _clock(time.process_time, lambda: nearest_neighbours(points))
+    maps, seconds = {}, {"knn": cpu_s}
     for method, dims in MAPS:
 
-        def ours(some: Float32, method: str = method, dims: int = dims) -> Float32:
-            known = neighbours if some is points else nearest_neighbours(some)
-            return METHODS[method](some, known, n_components=dims, seed=0)
+        def project(method: str = method, dims: int = dims) -> Float32:
+            return METHODS[method](points, neighbours, n_components=dims, seed=0)
 
-        def theirs(some: Float32, method: str = method, dims: int = dims) -> Float32:
-            return _library_map(some, method, dims)
+        made, seconds[f"{method}_{dims}d"] = _clock(time.process_time, project)
+        maps[method, dims] = made
+    return maps, seconds
 
-        with threadpool_limits(1):
-            mine = _measure(ours, points, space)
-        row["maps"][f"{method}_{dims}d"] = {"ours": mine, "theirs": _measure(theirs, points, space)}
-    return row
+
+def _measure_head(
+    pool: ProcessPoolExecutor, atlas: Atlas, layer: int, head: int, theirs: dict[str, Any]
+) -> dict[str, Any]:
+    points = atlas.unit_points(layer, head)
+    list(pool.map(our_maps, [points[:WARM_UP_POINTS]] * N_CORES))
+    copies, wall_s = _clock(time.perf_counter, lambda: list(pool.map(our_maps, [points] * N_CORES)))
+    maps, cpu_s = copies[0]
+    kept, quality_s = _clock(time.process_time, lambda: _quality(points, maps))
+    ours = {"head_s": wall_s / N_CORES, "cpu_s": cpu_s, "quality": kept}
+    return {
+        "layer": layer, "head": head, "n_points": points.shape[0], "atlas": atlas.key,
+        "ours": ours, "theirs": theirs,
+        "speedup": sum(one["wall_s"] for one in theirs.values()) / ours["head_s"],
+        # Of CPU seconds: what a busy machine disturbs least.
+        "cpu_ratio": sum(one["cpu_s"] for one in theirs.values()) / sum(cpu_s.values()),
+        "quality_share": quality_s / sum(cpu_s.values()),
+    }  # fmt: skip
+
+
+def _libraries(atlas: Atlas, layer: int, head: int) -> dict[str, Any]:
+    """Return what the libraries take for each map and how good it is; kept map by map."""
+    name = f"{atlas.key} L{layer} H{head}"
+    points = atlas.unit_points(layer, head)
+    for method, dims in MAPS:
+        known = read_result(LIBRARY_KEY)
+        made = known.setdefault(name, {})
+        if f"{method}_{dims}d" not in made:
+            _library_map(points[:WARM_UP_POINTS], method, dims)
+            began_s, began_cpu_s = time.perf_counter(), time.process_time()
+            coordinates = _library_map(points, method, dims)
+            made[f"{method}_{dims}d"] = {
+                "wall_s": time.perf_counter() - began_s,
+                "cpu_s": time.process_time() - began_cpu_s,
+                "quality": _quality(points, {(method, dims): coordinates})[f"{method}_{dims}d"],
+                "load_average": os.getloadavg()[0],
+            }
+            write_result(LIBRARY_KEY, known)
+    found: dict[str, Any] = read_result(LIBRARY_KEY)[name]
+    return found
 
 
 def _library_map(points: Float32, method: str, dims: int) -> Float32:
@@ -96,63 +148,61 @@ def _library_map(points: Float32, method: str, dims: int) -> Float32:
     return np.asarray(result, dtype=np.float32)
 
 
-def _measure(
-    project: Callable[[Float32], Float32], points: Float32, space: Any
-) -> dict[str, float]:
-    project(points[:WARM_UP_POINTS])
-    coordinates, wall_s, cpu_s = _clock(lambda: project(points))
-    kept = map_neighbours(coordinates, space)
-    return {"wall_s": wall_s, "cpu_s": cpu_s} | {
-        name: kept[name] for name in ("trustworthiness_at_10", "recall_at_10")
-    }
+def _quality(points: Float32, maps: dict[tuple[str, int], Float32]) -> dict[str, dict[str, float]]:
+    """Return the neighbours that each map keeps, at the cost that a build has for them."""
+    with threadpool_limits(1):
+        space = sample_neighbourhoods(points, seed=0)
+        return {
+            f"{method}_{dims}d": map_neighbours(coordinates, space)
+            for (method, dims), coordinates in maps.items()
+        }
 
 
-def _clock(call: Callable[[], Any]) -> tuple[Any, float, float]:
-    wall, cpu = time.perf_counter(), time.process_time()
+def _clock(now: Callable[[], float], call: Callable[[], Any]) -> tuple[Any, float]:
+    start = now()
     result = call()
-    return result, time.perf_counter() - wall, time.process_time() - cpu
+    return result, now() - start
 
 
-def _summary(atlas: Atlas, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Put the ratio of a head's four maps first: what a user waits for, on all cores.
+def _difference(rows: list[dict[str, Any]], figure: str) -> float:
+    """Mean of ours minus theirs over heads and maps."""
+    names = [f"{method}_{dims}d" for method, dims in MAPS]
+    return float(
+        np.mean(
+            [
+                row["ours"]["quality"][name][figure] - row["theirs"][name]["quality"][figure]
+                for row in rows
+                for name in names
+            ]
+        )
+    )
 
-    Our heads run side by side, one a core, so that a head costs its CPU seconds over the cores.
-    """
-    n_cores = os.cpu_count() or 1
-    speedups, trust, recall = [], [], []
-    for row in rows:
-        maps = row["maps"].values()
-        ours_s = (row["knn_s"] + sum(m["ours"]["cpu_s"] for m in maps)) / n_cores
-        speedups.append(sum(m["theirs"]["wall_s"] for m in maps) / ours_s)
-        trust += [
-            m["ours"]["trustworthiness_at_10"] - m["theirs"]["trustworthiness_at_10"] for m in maps
-        ]
-        recall += [m["ours"]["recall_at_10"] - m["theirs"]["recall_at_10"] for m in maps]
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the ratio of a head's four maps, what a user waits for on all cores, and quality."""
     return {
-        "speedup_median": float(np.median(speedups)),
-        "trustworthiness_delta": float(np.mean(trust)),
-        "recall_delta": float(np.mean(recall)),
-        "atlas": atlas.key,
-        "n_points": 2 * atlas.capture.n_tokens,
-        "n_cores": n_cores,
-        "versions": {name: version(name) for name in LIBRARIES},
+        "speedup_median": float(np.median([row["speedup"] for row in rows])),
+        "cpu_ratio_median": float(np.median([row["cpu_ratio"] for row in rows])),
+        "trustworthiness_delta": _difference(rows, "trustworthiness_at_10"),
+        "recall_delta": _difference(rows, "recall_at_10"),
+        "quality_share": float(np.mean([row["quality_share"] for row in rows])),
+        "n_heads": len(rows),
+        "conditions": conditions(),
         "heads": rows,
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "head     map      ours CPU s  theirs s (CPU s)  trust ours theirs  recall ours theirs"
-    ]
-    for row in rows:
-        for name, made in row["maps"].items():
-            mine, other = made["ours"], made["theirs"]
-            lines.append(
-                f"L{row['layer']:<2} H{row['head']:<2}  {name}  {mine['cpu_s']:10.1f}"
-                f"  {other['wall_s']:8.1f} ({other['cpu_s']:5.1f})"
-                f"      {mine['trustworthiness']:.4f} {other['trustworthiness']:.4f}"
-                f"        {mine['recall']:.4f} {other['recall']:.4f}"
-            )
+def _lines(row: dict[str, Any]) -> str:
+    head = f"{row['model']} L{row['layer']} H{row['head']}"
+    ours, theirs = row["ours"], row["theirs"]
+    lines = [f"{head}: {ours['head_s']:.1f} s a head, {row['speedup']:.1f} times as fast"]
+    for name, one in theirs.items():
+        mine, other, theirs_s = ours["quality"][name], one["quality"], one["wall_s"]
+        lines.append(
+            f"  {name}  ours {ours['cpu_s'][name]:5.1f} CPU s, theirs {theirs_s:6.1f} s;"
+            f" trust {mine['trustworthiness_at_10']:.4f} {other['trustworthiness_at_10']:.4f};"
+            f" recall {mine['recall_at_10']:.4f} {other['recall_at_10']:.4f}"
+        )
     return "\n".join(lines)
 
 

@@ -17,7 +17,8 @@ from pipeline.atlas import Atlas, read_atlas
 from pipeline.catalogue import NeedsPreparation, find_source
 from pipeline.corpora import load_corpus
 from pipeline.device import resolve_device
-from pipeline.maps import MapSet, finish_heads, open_map_set, project_pca_sets, qualities
+from pipeline.heads import MapSet
+from pipeline.maps import finish_heads, open_map_set, project_pca_sets, qualities
 from pipeline.records import Progress
 from pipeline.specs import AtlasSpec
 from pipeline.stages import Clock, Request, atlas_stage, capture_stage
@@ -77,7 +78,10 @@ def build_atlas(
             project_pca_sets(atlas, pca_sets, report=report)
         with clock.stage("maps"):
             n_workers = os.cpu_count() or 1
-            finish_heads(atlas, request.map_sets, n_workers=n_workers, report=report)
+            finish_heads(
+                atlas, request.map_sets,
+                n_workers=n_workers, device=request.device, report=report,
+            )  # fmt: skip
         _note_costs(atlas, clock)
     return summary(read_atlas(store, atlas.key), request.map_sets, per_head=per_head)
 

@@ -2,70 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import os
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import cache, cached_property
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from threadpoolctl import threadpool_limits
 
-from pipeline.atlas import Atlas, read_atlas, read_cells, read_coordinates
+from pipeline.atlas import Atlas, preferred_heads, read_cells
 from pipeline.errors import JobError
-from pipeline.projection import METHODS, frame
-from pipeline.projection.guidance import Guidance, attention_edges
-from pipeline.projection.knn import Neighbours, balanced_neighbours, nearest_neighbours
+from pipeline.heads import HeadTask, MapSet, compute_head, new_cell, put_head
+from pipeline.processes import spawned
+from pipeline.projection import frame
 from pipeline.projection.pca import project_pca
-from pipeline.quality import (
-    distance_dot_correlation,
-    map_neighbours,
-    mixing,
-    sample_neighbourhoods,
-    sample_query_rows,
-)
 from pipeline.records import Progress
-from pipeline.sampling import N_PAIRS, sample_pairs
-from pipeline.specs import MapSpec, head_key
+from pipeline.specs import MapSpec
 from pipeline.store import Store
 
-PR_SET_PDEATHSIG = 1  # of prctl(2)
-
 Report = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class MapSet:
-    """The maps of all heads of an atlas under one description.
-
-    Parameters
-    ----------
-    key : of its record.
-    spec : method, dimension and what shapes it.
-    """
-
-    key: str
-    spec: MapSpec
-
-
-@dataclass(frozen=True)
-class HeadTask:
-    """What one worker process does at a time: the maps of one head that are still missing."""
-
-    root: Path
-    atlas: str
-    layer: int
-    head: int
-    map_sets: tuple[MapSet, ...]
 
 
 def open_map_set(atlas: Atlas, map_set: MapSet) -> None:
@@ -98,38 +53,81 @@ def project_pca_sets(atlas: Atlas, map_sets: list[MapSet], *, report: Report) ->
         store.put_record(map_set.key, _map_record(atlas, map_set, cells=cells[map_set]))
 
 
-def finish_heads(atlas: Atlas, map_sets: list[MapSet], *, n_workers: int, report: Report) -> None:
-    """Compute every missing map and quality figure, head by head, in spawned processes.
+def finish_heads(
+    atlas: Atlas, map_sets: list[MapSet], *, n_workers: int, device: str = "cpu", report: Report
+) -> None:
+    """Compute every missing map and quality figure in spawned processes, wanted heads first.
 
-    Each finished head is published at once. When all heads of a map set are there, its record is
-    completed.
+    Each finished map is published at once; when all heads of a map set are there, its record is
+    completed. Heads that `prefer_heads` names come first; of others, 2-D t-SNE of every head comes
+    before 2-D UMAP of any, and that before 3-D.
 
     Parameters
     ----------
-    report : told after each head, and asked twice a second whether to go on (`Cancelled`).
+    device : "cuda" lays maps out on the GPU, as far as it can.
+    report : told after each round of a head, and asked twice a second whether to go on
+        (`Cancelled`).
 
     Raises
     ------
     JobError
         if a worker process dies.
     """
-    store, cells = atlas.capture.store, atlas.capture.cells
-    stored = [read_cells(store, map_set.key, cells) for map_set in map_sets]
-    tasks = []
-    for (layer, head), *found in zip(cells, *stored, strict=True):
-        missing = [m for m, cell in zip(map_sets, found, strict=True) if not _is_measured(cell)]
-        if missing:
-            tasks.append(HeadTask(store.root, atlas.key, layer, head, tuple(missing)))
-    n_cells = len(cells)
-
-    def tell(n_left: int) -> None:
-        report(Progress("maps", n_cells - n_left, n_cells))
-
-    tell(len(tasks))
+    if device == "cuda":
+        with spawned(n_workers) as pool:
+            _use_gpu(atlas, map_sets, pool, report)
+    tasks = missing_tasks(atlas, map_sets)
+    n_all = len(atlas.capture.cells) * len({_round(m) for m in map_sets})
     if tasks:
-        _run(tasks, n_workers=min(n_workers, len(tasks)), tell=tell)
+        _run(atlas, tasks, n_workers=n_workers, n_all=n_all, report=report)
+    report(Progress("maps", n_all, n_all))
     for map_set in map_sets:
         _complete(atlas, map_set)
+
+
+def missing_tasks(atlas: Atlas, map_sets: list[MapSet]) -> list[HeadTask]:
+    """Return what is still to be done, round by round: every head's first map before any second.
+
+    PCA maps are there already and are measured in the first round.
+    """
+    store, cells = atlas.capture.store, atlas.capture.cells
+    stored = {m: read_cells(store, m.key, cells) for m in map_sets}
+    tasks = []
+    for turn in sorted({_round(m) for m in map_sets}):
+        chosen = [m for m in map_sets if _round(m) == turn]
+        for place, (layer, head) in enumerate(cells):
+            missing = tuple(m for m in chosen if not _is_measured(stored[m][place]))
+            if missing:
+                tasks.append(HeadTask(store.root, atlas.key, layer, head, missing))
+    return tasks
+
+
+def take_next(tasks: list[HeadTask], wanted: list[tuple[int, int]]) -> HeadTask:
+    """Remove and return the task that is wanted most: the first of a wanted head, else the first.
+
+    Among tasks of wanted heads, as among others, the first round of each comes before the second
+    of any.
+
+    Parameters
+    ----------
+    tasks : in order of rounds; not empty.
+    wanted : (layer, head), the most wanted first.
+    """
+    rank = {place: i for i, place in enumerate(wanted)}
+    urgent = [t for t in tasks if (t.layer, t.head) in rank]
+    task = min(
+        urgent, key=lambda t: (_round(t.map_sets[0]), rank[t.layer, t.head]), default=tasks[0]
+    )
+    tasks.remove(task)
+    return task
+
+
+def _round(map_set: MapSet) -> int:
+    """PCA and 2-D t-SNE first, then 2-D UMAP, then 3-D."""
+    spec = map_set.spec
+    if spec.method == "pca":
+        return 0
+    return 2 if spec.dims == 3 else ("tsne", "umap").index(spec.method)
 
 
 def is_complete(store: Store, map_set: MapSet) -> bool:
@@ -144,77 +142,6 @@ def qualities(store: Store, map_set: MapSet) -> list[dict[str, float]] | None:
     if record is None or not record["cells"] or not record["cells"][0]["quality"]:
         return None
     return [cell["quality"] for cell in record["cells"]]
-
-
-def compute_head(task: HeadTask) -> None:
-    """Project one head under every missing method and measure the maps. Runs in a worker."""
-    store = Store(task.root)
-    atlas = read_atlas(store, task.atlas)
-    points = atlas.unit_points(task.layer, task.head)
-    dots = np.concatenate(atlas.normalised(task.layer, task.head))
-    offset, key_offset = atlas.capture.query_offset, atlas.capture.key_offset
-    n_queries = atlas.capture.n_queries
-    reachable = atlas.capture.reachable(task.layer, task.head)
-    rows = sample_query_rows(offset, reachable, seed=0, key_offset=key_offset)
-    pairs = sample_pairs(offset, reachable, n_pairs=N_PAIRS, seed=0, key_offset=key_offset)
-    space = sample_neighbourhoods(points, seed=0, n_queries=n_queries)
-    in_space = mixing(space.sampled, space.nearest, n_queries) | distance_dot_correlation(
-        points, dots, pairs, rows, cosine=True, n_queries=n_queries
-    )
-    place = [(task.layer, task.head)]
-    cells = [cell for m in task.map_sets for cell in read_cells(store, m.key, place)]
-    context = HeadContext(atlas, task.layer, task.head, points)
-    for map_set, cell in zip(task.map_sets, cells, strict=True):
-        if cell is None:
-            coordinates = context.project(map_set.spec)
-            cell = {
-                "layer": task.layer, "head": task.head, "index": None,
-                "coordinates": store.put_array(coordinates).to_json(),
-                "frame": frame(coordinates),
-            }  # fmt: skip
-        coordinates = np.asarray(read_coordinates(store, cell))
-        cell["quality"] = (
-            map_neighbours(coordinates, space)
-            | distance_dot_correlation(
-                coordinates, dots, pairs, rows, cosine=False, n_queries=n_queries
-            )
-            | {f"space_{name}": value for name, value in in_space.items()}
-        )
-        key = head_key(map_set.key, task.layer, task.head)
-        objects = {"coordinates": cell["coordinates"]}
-        store.put_record(key, {"kind": "head", "cell": cell, "objects": objects})
-
-
-class HeadContext:
-    """What the maps of one head share: neighbours and attention edges, made when first needed."""
-
-    def __init__(self, atlas: Atlas, layer: int, head: int, points: NDArray[np.float32]) -> None:
-        self._atlas, self._layer, self._head = atlas, layer, head
-        self._points = points
-        self._neighbours = cache(self._find_neighbours)
-
-    def project(self, spec: MapSpec) -> NDArray[np.float32]:
-        """Compute one map."""
-        return METHODS[spec.method](
-            self._points,
-            self._neighbours(spec.neighbours),
-            n_components=spec.dims,
-            seed=spec.seed,
-            guidance=Guidance(spec.guidance, self._edges) if spec.guidance else None,
-        )
-
-    def _find_neighbours(self, kind: str) -> Neighbours:
-        if kind == "balanced":
-            return balanced_neighbours(self._points, n_queries=self._atlas.capture.n_queries)
-        return nearest_neighbours(self._points)
-
-    @cached_property
-    def _edges(self) -> csr_array:
-        capture = self._atlas.capture
-        query, key, weights = capture.strong_pairs(self._layer, self._head)
-        return attention_edges(
-            query, capture.n_queries + key, weights, n_points=self._points.shape[0]
-        )
 
 
 def _is_measured(cell: dict[str, Any] | None) -> bool:
@@ -242,42 +169,41 @@ def _map_record(
     }  # fmt: skip
 
 
-def _run(tasks: list[HeadTask], *, n_workers: int, tell: Callable[[int], None]) -> None:
-    with _pool(n_workers) as pool:
-        waiting = {pool.submit(compute_head, task) for task in tasks}
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+def _run(
+    atlas: Atlas, tasks: list[HeadTask], *, n_workers: int, n_all: int, report: Report
+) -> None:
+    """Do all tasks; one more than can run is handed over, so that wishes are heard at once."""
+    with spawned(min(n_workers, len(tasks))) as pool:
+        running: set[Future[None]] = set()
+        while tasks or running:
+            report(Progress("maps", n_all - len(tasks) - len(running), n_all))
+            while tasks and len(running) <= n_workers:
+                running.add(pool.submit(compute_head, take_next(tasks, preferred_heads(atlas))))
+            done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            tell(len(waiting))
 
 
-@contextmanager
-def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Give spawned one-thread processes; none is left when the block is left by an error."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(n_workers, mp_context=context, initializer=_one_thread)
-    try:
-        yield pool
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        raise JobError(
-            "a projection process ended unexpectedly, probably out of memory; what is finished is "
-            "kept. Close other programs and build again"
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
+def _use_gpu(
+    atlas: Atlas, map_sets: list[MapSet], pool: ProcessPoolExecutor, report: Report
+) -> None:
+    """Lay out on the GPU the maps that are missing, and publish them without quality figures."""
+    from pipeline.gpu_maps import project_on_gpu  # torch takes seconds
 
+    store = atlas.capture.store
+    layouts = {m.spec: m for m in sorted(map_sets, key=_round) if m.spec.method != "pca"}
+    cells = dict.fromkeys([*preferred_heads(atlas), *atlas.capture.cells])
+    heads = [
+        place
+        for place in cells
+        if any(None in read_cells(store, map_set.key, [place]) for map_set in layouts.values())
+    ]
+    n_done = 0
 
-def _one_thread() -> None:
-    """Threads inside a head scale badly; one process a core does not."""
-    # Linux ends the process with the thread that started it, here the main one: killed for memory,
-    # that cannot do it itself. What ended before we asked sends nothing any more.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid != os.getppid():
-        os._exit(1)
-    threadpool_limits(1)
-    os.nice(5)  # the page stays quick while heads are computed
+    def publish(place: tuple[int, int], spec: MapSpec, coordinates: NDArray[np.float32]) -> None:
+        nonlocal n_done
+        put_head(store, layouts[spec].key, new_cell(store, *place, coordinates))
+        n_done += 1
+        report(Progress("gpu", n_done, len(heads) * len(layouts)))
+
+    project_on_gpu(atlas, heads, list(layouts), pool=pool, publish=publish)

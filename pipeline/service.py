@@ -5,12 +5,21 @@ Never imports torch: what has to be computed becomes a job of the worker process
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.atlas import Atlas, Capture, read_atlas, read_capture, read_cells, read_coordinates
+from pipeline.atlas import (
+    Atlas,
+    Capture,
+    prefer_heads,
+    read_atlas,
+    read_capture,
+    read_cells,
+    read_coordinates,
+)
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
 from pipeline.errors import InputError, JobError
@@ -145,6 +154,18 @@ class Service:
         self._store.note_use(view.record)
         self._store.note_use(view.capture.record)
         return view
+
+    def prefer(self, atlas_key: str, heads: Iterable[tuple[int, int]]) -> None:
+        """Ask that a running build makes the maps of these (layer, head) next, the first first.
+
+        What was asked for before is forgotten.
+
+        Raises
+        ------
+        InputError
+            if there is no such atlas or head.
+        """
+        prefer_heads(self.atlas(atlas_key), heads)
 
     def coordinates(self, cell: dict[str, Any]) -> Any:
         """Return the (n_points, dims) float32 coordinates of a cell of a map."""

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.atlas import Atlas, Capture, read_capture
 from pipeline.catalogue import ModelSource
-from pipeline.maps import MapSet
+from pipeline.heads import MapSet
 from pipeline.normalise import choose_normalisation
 from pipeline.records import Corpus, Progress
 from pipeline.sampling import N_PAIRS, draw_order, sample_pairs

@@ -19,22 +19,24 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from pipeline.projection.grid import GridRepulsion
+
 Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
-Int64 = NDArray[np.int64]
 
 ZERO, HALF, ONE, THREE, FOUR = (np.float32(value) for value in (0, 0.5, 1, 3, 4))
 
 
-def gradient(positions: Float32, affinities: csr_array, *, sources: Int64 | None = None) -> Float32:
+def gradient(
+    positions: Float32, affinities: csr_array, *, grid: GridRepulsion | None = None
+) -> Float32:
     """Return the gradient of t-SNE's objective.
 
     Parameters
     ----------
     positions : (2 or 3, n_points) float32, C order.
     affinities : (n_points, n_points) float32, symmetric: p_ij. Exaggerate by multiplying them.
-    sources : (n_sources,) distinct points; only these repel, and their sums are rescaled to all
-        points: an estimate. None: all pairs, exactly.
+    grid : of this map, through which points repel where that is quicker; None: all pairs, exactly.
 
     Returns
     -------
@@ -42,18 +44,16 @@ def gradient(positions: Float32, affinities: csr_array, *, sources: Int64 | None
 
     Cost
     ----
-    Time grows with the square of `n_points`, or with `n_points * n_sources`; memory does not.
+    Without a grid time grows with the square of `n_points`, with one as `n_points` and the area or
+    volume of the map do; memory never grows with the square.
     """
     flat = positions.shape[0] == 2
     forces = np.zeros_like(positions)
-    if sources is None:
+    if grid is not None and grid.pays(positions):
+        total = grid.repel(positions, forces)
+    else:
         # Each pair is computed once and counts for both of its points.
         total = 2 * (_repel_pairs_2d if flat else _repel_pairs_3d)(positions, forces)
-    else:
-        repel = _repel_from_2d if flat else _repel_from_3d
-        # Each source has met itself at distance 0, where s = 1. The rescaling of the sums to all
-        # points cancels in forces / total.
-        total = repel(np.take(positions, sources, axis=1), positions, forces) - sources.size
     forces /= np.float32(total)
     attract = _attract_2d if flat else _attract_3d
     attract(affinities.indptr, affinities.indices, affinities.data, positions, forces)
@@ -108,49 +108,6 @@ def _repel_pairs_3d(positions: Float32, forces: Float32) -> np.float64:
         forces[0, i] += row_x
         forces[1, i] += row_y
         forces[2, i] += row_z
-        total += row
-    return total
-
-
-@njit(cache=True, fastmath=True, error_model="numpy")
-def _repel_from_2d(sources: Float32, positions: Float32, forces: Float32) -> np.float64:
-    """Write sum_j s_ij w_ij (y_i - y_j) over sources j to `forces`; return the sum of s."""
-    total = np.float64(0)
-    x, y = sources[0], sources[1]
-    for i in range(positions.shape[1]):
-        xi, yi = positions[0, i], positions[1, i]
-        row, row_x, row_y = ZERO, ZERO, ZERO
-        for j in range(x.size):
-            dx, dy = xi - x[j], yi - y[j]
-            w = ONE / (ONE + dx * dx + dy * dy)
-            row += w
-            row_x += w * w * dx
-            row_y += w * w * dy
-        forces[0, i] = row_x
-        forces[1, i] = row_y
-        total += row
-    return total
-
-
-@njit(cache=True, fastmath=True, error_model="numpy")
-def _repel_from_3d(sources: Float32, positions: Float32, forces: Float32) -> np.float64:
-    total = np.float64(0)
-    x, y, z = sources[0], sources[1], sources[2]
-    for i in range(positions.shape[1]):
-        xi, yi, zi = positions[0, i], positions[1, i], positions[2, i]
-        row, row_x, row_y, row_z = ZERO, ZERO, ZERO, ZERO
-        for j in range(x.size):
-            dx, dy, dz = xi - x[j], yi - y[j], zi - z[j]
-            root = ONE / np.sqrt(ONE + HALF * (dx * dx + dy * dy + dz * dz))
-            w = root * root
-            share = w * root
-            row += share
-            row_x += share * w * dx
-            row_y += share * w * dy
-            row_z += share * w * dz
-        forces[0, i] = row_x
-        forces[1, i] = row_y
-        forces[2, i] = row_z
         total += row
     return total
 

@@ -1,7 +1,7 @@
 """t-SNE of one head (van der Maaten and Hinton 2008): affinities and gradient descent.
 
-Repulsion is exact, but for the early steps, in which a sample of the points repels. One thread;
-equal seeds give equal maps, bit for bit, on one kind of processor.
+Repulsion is that of all pairs, computed one by one or, where that is quicker, through a grid. One
+thread; the same points give the same map, bit for bit, on one kind of processor.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from pipeline.projection.gradient import gradient
+from pipeline.projection.grid import GridRepulsion
 from pipeline.projection.guidance import Guidance, guided
 from pipeline.projection.knn import Neighbours
 from pipeline.projection.pca import project_pca
@@ -26,10 +27,9 @@ MAX_BISECTIONS = 100
 START_SPREAD = 1e-4
 EARLY_STEPS = 100
 EXAGGERATION = 12.0
-N_SOURCES = 1000
-# Full steps of so many points together: large maps get the fewest that settle, small ones more.
-STEP_POINTS = 2_000_000
-MIN_STEPS, MAX_STEPS = 200, 750
+LATE_STEPS = {2: 250, 3: 200}
+# With fewer points all pairs are quick, whatever the size of the map; see `benchmarks/growth.py`.
+GRID_POINTS = 2000
 MIN_RATE = 25.0
 EARLY_MOMENTUM, LATE_MOMENTUM = np.float32(0.5), np.float32(0.8)
 GAIN_RISE, GAIN_FALL, MIN_GAIN = np.float32(0.2), np.float32(0.8), np.float32(0.01)
@@ -50,7 +50,7 @@ def project_tsne(
     points : (n_points, d) float32, rows of length 1.
     neighbours : of these points; perplexity is 30, or a third of their number if that is less.
     n_components : 2 or 3.
-    seed : of the points that repel in the early steps.
+    seed : not used: nothing here is random; it belongs to the signature that all methods share.
     guidance : attention edges that take a share of the affinities; None for none.
 
     Returns
@@ -59,24 +59,28 @@ def project_tsne(
 
     Cost
     ----
-    Time grows with the square of `n_points`.
+    Time grows with the square of `n_points` up to about 10,000 and with `n_points` beyond.
     """
+    del seed
     n_points = points.shape[0]
-    affinities = guided(joint_affinities(neighbours), guidance)
+    affinities = graph(neighbours, guidance)
     exaggerated = affinities * np.float32(EXAGGERATION)
-    positions = _start(points, n_components)
+    positions = np.ascontiguousarray(first_positions(points, n_components).T)
     velocity, gains = np.zeros_like(positions), np.ones_like(positions)
     rate = np.float32(max(n_points / EXAGGERATION, MIN_RATE))
-    rng = np.random.default_rng(seed)
+    grid = GridRepulsion(n_components) if n_points > GRID_POINTS else None
     for _ in range(EARLY_STEPS):
-        sampled = n_points > N_SOURCES
-        sources = rng.choice(n_points, N_SOURCES, replace=False) if sampled else None
-        slope = gradient(positions, exaggerated, sources=sources)
+        slope = gradient(positions, exaggerated, grid=grid)
         _move(positions, slope, velocity, gains, rate, EARLY_MOMENTUM)
-    for _ in range(int(np.clip(STEP_POINTS // n_points, MIN_STEPS, MAX_STEPS))):
-        slope = gradient(positions, affinities)
+    for _ in range(LATE_STEPS[n_components]):
+        slope = gradient(positions, affinities, grid=grid)
         _move(positions, slope, velocity, gains, rate, LATE_MOMENTUM)
     return np.ascontiguousarray(positions.T)
+
+
+def graph(neighbours: Neighbours, guidance: Guidance | None = None) -> csr_array:
+    """(n_points, n_points) float32 affinities, a share of them attention; they sum to 1."""
+    return guided(joint_affinities(neighbours), guidance)
 
 
 def joint_affinities(neighbours: Neighbours) -> csr_array:
@@ -140,12 +144,12 @@ def _conditional(squared: Float64, entropy: float) -> Float64:
     return result
 
 
-def _start(points: Float32, n_components: int) -> Float32:
-    """(n_components, n_points) float32 principal components, as wide as a dot."""
+def first_positions(points: Float32, n_components: int) -> Float32:
+    """(n_points, n_components) float32 principal components, as wide as a dot."""
     start = project_pca(points, n_components=n_components)
     # Equal points differ by rounding alone, which must not be blown up.
     start *= START_SPREAD / max(float(start[:, 0].std()), 1e-6)
-    return np.ascontiguousarray(start.T)
+    return start
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")

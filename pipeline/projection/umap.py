@@ -1,4 +1,4 @@
-"""UMAP of one head (McInnes et al. 2018): umap-learn's graph and layout on shared neighbours."""
+"""UMAP of one head (McInnes et al. 2018): umap-learn's graph on shared neighbours, our layout."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from pipeline.projection.guidance import Guidance, guided
 from pipeline.projection.knn import Neighbours
+from pipeline.projection.layout import lay_out
 from pipeline.projection.pca import project_pca
 
 # umap-learn counts the point itself as its first neighbour.
@@ -45,22 +46,22 @@ def project_umap(
     -------
     (n_points, n_components) float32.
     """
-    umap = _import_umap()
-    n_points = points.shape[0]
-    n_epochs = int(np.clip(EPOCH_POINTS // n_points, MIN_EPOCHS, MAX_EPOCHS))
-    graph = guided(fuzzy_graph(neighbours), guidance).tocoo()
-    # An edge this weak would not be drawn once in all epochs.
-    graph.data[graph.data < graph.data.max() / n_epochs] = 0
-    graph.eliminate_zeros()
-    start = _start(points, n_components)
-    a, b = umap.find_ab_params(SPREAD, MIN_DIST)
-    rng_state = np.random.default_rng(seed).integers(-(2**31), 2**31, size=3, dtype=np.int64)
-    layout = umap.optimize_layout_euclidean(
-        start, start, graph.row, graph.col, n_epochs, n_points,
-        umap.make_epochs_per_sample(graph.data, n_epochs), a, b, rng_state,
-        move_other=True,
-    )  # fmt: skip
-    return np.asarray(layout, dtype=np.float32)
+    n_epochs = int(np.clip(EPOCH_POINTS // points.shape[0], MIN_EPOCHS, MAX_EPOCHS))
+    a, b = find_curve()
+    start = first_positions(points, n_components)
+    edges = graph(neighbours, guidance)
+    return lay_out(start, edges, n_epochs=n_epochs, a=a, b=b, seed=seed)
+
+
+def find_curve() -> tuple[float, float]:
+    """Return a and b of the curve 1 / (1 + a d^2b) by which near and far are told on a map."""
+    a, b = _import_umap().find_ab_params(SPREAD, MIN_DIST)
+    return float(a), float(b)
+
+
+def graph(neighbours: Neighbours, guidance: Guidance | None = None) -> csr_array:
+    """(n_points, n_points) float32 fuzzy graph, a share of its weight attention; symmetric."""
+    return guided(fuzzy_graph(neighbours), guidance)
 
 
 def fuzzy_graph(neighbours: Neighbours) -> csr_array:
@@ -95,7 +96,7 @@ def fuzzy_graph(neighbours: Neighbours) -> csr_array:
     return reduce(lambda one, other: one + other - one.multiply(other), graphs)
 
 
-def _start(points: NDArray[np.float32], n_components: int) -> NDArray[np.float32]:
+def first_positions(points: NDArray[np.float32], n_components: int) -> NDArray[np.float32]:
     """Scale principal components to 0 .. 10 on each axis, as umap-learn does."""
     start = project_pca(points, n_components=n_components)
     start -= start.min(axis=0)

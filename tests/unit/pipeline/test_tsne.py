@@ -110,38 +110,8 @@ def test_the_formula_is_the_slope_of_the_divergence(affinities, positions):
     assert rise / 2e-4 == pytest.approx(slope, rel=1e-4)
 
 
-def test_sampling_all_points_is_the_full_gradient(affinities, positions):
-    sources = np.random.default_rng(2).permutation(130)
-    expected = gradient(positions, affinities)
-    found = gradient(positions, affinities, sources=sources)
-    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-
-
-def test_the_sampled_repulsion_is_right_on_average(affinities, positions):
-    rng = np.random.default_rng(3)
-    attraction = affinities * np.float32(0)
-    expected = gradient(positions, attraction)
-    found = np.mean(
-        [
-            gradient(positions, attraction, sources=rng.choice(130, 40, replace=False))
-            for _ in range(400)
-        ],
-        axis=0,
-    )
-    error = np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
-    # 0.05 and 0.06 measured; of a single sample 0.9 and 1.1.
-    assert error < 0.1
-
-
 def test_a_spawned_process_makes_the_same_map():
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         there = pool.submit(map_bytes, 150).result()
     assert there == map_bytes(150)
-
-
-def test_another_seed_makes_another_map():
-    points = directions(1200)
-    neighbours = nearest_neighbours(points)
-    first, second = (METHODS["tsne"](points, neighbours, n_components=2, seed=s) for s in (0, 1))
-    assert not np.array_equal(first, second)

@@ -1,0 +1,96 @@
+"""Compares our capture of a corpus with the model's own forward passes over the same batches.
+
+`python -m benchmarks.capture [--runs 5]`: for each of the three models, alternating runs of the
+model with its default attention, of the model with plain ("eager") attention, and of our capture,
+which verifies and stores every layer; medians. The headline is capture against the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.atlases import MODELS, corpus_of, open_store
+from benchmarks.results import conditions, write_result
+from pipeline.build import _prepare, hub_cache
+from pipeline.extract import extract, forward
+from pipeline.inputs import ModelInputs, plan_batches, prepare_inputs, text_tower, vision_tower
+from pipeline.models import LoadedModel, load
+from pipeline.records import Progress
+from pipeline.specs import AtlasSpec
+from pipeline.stages import DTYPE
+from pipeline.store import Store
+
+
+def main() -> None:
+    """Measure each model and write the largest ratio."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.capture", description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    rows = {}
+    for model in MODELS:
+        rows[model] = _measure(model, options.runs)
+        print(model, json.dumps(rows[model]), file=sys.stderr, flush=True)
+    write_result("capture", {
+        "overhead_ratio": max(row["overhead_ratio"] for row in rows.values()),
+        "models": rows,
+        "conditions": conditions(),
+    })  # fmt: skip
+
+
+def _measure(model: str, n_runs: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        request = _prepare(
+            AtlasSpec(model, corpus_of(model, Path(folder))), open_store(), hub_cache(), _no_report
+        )
+        loaded = load(request.source, device=request.device, dtype=DTYPE, attention="sdpa")
+        inputs = prepare_inputs(loaded, request.corpus, seed=0)
+        kept = Path(folder) / "store"
+        calls: dict[str, Callable[[], object]] = {
+            "default": lambda: _forward_all(loaded, inputs, "sdpa"),
+            "eager": lambda: _forward_all(loaded, inputs, "eager"),
+            "capture": lambda: extract(loaded, inputs, Store(kept), report=_no_report),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in calls}
+        for run in range(n_runs + 1):
+            for name, call in calls.items():
+                cpu_s = time.process_time()
+                call()
+                if run > 0:  # the first warms up
+                    seconds[name].append(time.process_time() - cpu_s)
+    median = {name: float(np.median(values)) for name, values in seconds.items()}
+    return {
+        "overhead_ratio": median["capture"] / median["default"],
+        "ratio_to_eager": median["capture"] / median["eager"],
+        "cpu_s": median,
+        "n_tokens": inputs.table.n_tokens,
+    }
+
+
+def _forward_all(loaded: LoadedModel, inputs: ModelInputs, attention: str) -> None:
+    """Run the model as `extract` does, without anything else."""
+    tower = vision_tower(loaded.model) if inputs.images else text_tower(loaded.model)
+    n_heads = getattr(tower.config, "num_attention_heads", None) or 16
+    own = tower.config._attn_implementation
+    tower.set_attn_implementation(attention)
+    try:
+        for sequences in plan_batches(np.diff(inputs.table.sequence_offset), n_heads=n_heads):
+            forward(tower, inputs.batch(loaded, sequences))
+    finally:
+        tower.set_attn_implementation(own)
+
+
+def _no_report(progress: Progress) -> None:
+    del progress
+
+
+if __name__ == "__main__":
+    main()
