@@ -16,7 +16,7 @@
       help: "The same for the cosine distance of the vectors themselves, before they are laid out.",
     },
     {
-      name: "trustworthiness", text: "trust", good: 0.95, doubtful: 0.85, less: false,
+      name: "trustworthiness_at_10", text: "trust", good: 0.95, doubtful: 0.85, less: false,
       help: "Trustworthiness at 10 neighbours: whether neighbours on the map are neighbours of the "
         + "vectors. 1 would be perfect.",
     },

@@ -103,7 +103,7 @@ def _measure(
     coordinates, wall_s, cpu_s = _clock(lambda: project(points))
     kept = map_neighbours(coordinates, space)
     return {"wall_s": wall_s, "cpu_s": cpu_s} | {
-        name: kept[name] for name in ("trustworthiness", "recall")
+        name: kept[name] for name in ("trustworthiness_at_10", "recall_at_10")
     }
 
 
@@ -124,8 +124,10 @@ def _summary(atlas: Atlas, rows: list[dict[str, Any]]) -> dict[str, Any]:
         maps = row["maps"].values()
         ours_s = (row["knn_s"] + sum(m["ours"]["cpu_s"] for m in maps)) / n_cores
         speedups.append(sum(m["theirs"]["wall_s"] for m in maps) / ours_s)
-        trust += [m["ours"]["trustworthiness"] - m["theirs"]["trustworthiness"] for m in maps]
-        recall += [m["ours"]["recall"] - m["theirs"]["recall"] for m in maps]
+        trust += [
+            m["ours"]["trustworthiness_at_10"] - m["theirs"]["trustworthiness_at_10"] for m in maps
+        ]
+        recall += [m["ours"]["recall_at_10"] - m["theirs"]["recall_at_10"] for m in maps]
     return {
         "speedup_median": float(np.median(speedups)),
         "trustworthiness_delta": float(np.mean(trust)),

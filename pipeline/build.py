@@ -39,7 +39,7 @@ def hub_cache() -> Path:
 
 
 def build_atlas(
-    spec: AtlasSpec, store: Store, *, hub_cache: Path, report: Report
+    spec: AtlasSpec, store: Store, *, hub_cache: Path, report: Report, per_head: bool = False
 ) -> dict[str, Any]:
     """Build what is missing of an atlas and return its summary.
 
@@ -49,6 +49,7 @@ def build_atlas(
     store : where everything goes; other builds may use it at the same time.
     hub_cache : folder of downloaded models.
     report : told of progress; may raise `Cancelled`.
+    per_head : as for `summary`.
 
     Returns
     -------
@@ -72,16 +73,18 @@ def build_atlas(
         for map_set in request.map_sets:
             open_map_set(atlas, map_set)
         with clock.stage("pca"):
-            pca_sets = [m for m in request.map_sets if m.method == "pca"]
+            pca_sets = [m for m in request.map_sets if m.spec.method == "pca"]
             project_pca_sets(atlas, pca_sets, report=report)
         with clock.stage("maps"):
             n_workers = os.cpu_count() or 1
             finish_heads(atlas, request.map_sets, n_workers=n_workers, report=report)
         _note_costs(atlas, clock)
-    return summary(read_atlas(store, atlas.key), request.map_sets)
+    return summary(read_atlas(store, atlas.key), request.map_sets, per_head=per_head)
 
 
-def find_built(spec: AtlasSpec, store: Store, *, hub_cache: Path) -> dict[str, Any] | None:
+def find_built(
+    spec: AtlasSpec, store: Store, *, hub_cache: Path, per_head: bool = False
+) -> dict[str, Any] | None:
     """Return the summary of an atlas that is complete already, without loading torch; else None.
 
     Raises
@@ -97,16 +100,17 @@ def find_built(spec: AtlasSpec, store: Store, *, hub_cache: Path) -> dict[str, A
         return None
     if any(qualities(store, map_set) is None for map_set in request.map_sets):
         return None
-    return summary(read_atlas(store, request.atlas_key), request.map_sets)
+    return summary(read_atlas(store, request.atlas_key), request.map_sets, per_head=per_head)
 
 
-def summary(atlas: Atlas, map_sets: list[MapSet]) -> dict[str, Any]:
+def summary(atlas: Atlas, map_sets: list[MapSet], *, per_head: bool = False) -> dict[str, Any]:
     """Return what a build is judged by: shapes, errors, fidelity, seconds and memory.
 
     Parameters
     ----------
     atlas : a built atlas.
     map_sets : its complete maps; at least one.
+    per_head : add every figure of every map for each head, under `per_head` of the map.
 
     Returns
     -------
@@ -118,9 +122,11 @@ def summary(atlas: Atlas, map_sets: list[MapSet]) -> dict[str, Any]:
     capture, record = atlas.capture, atlas.record
     layers = capture.layers
     corpus = capture.record["corpus"]
-    figures = {m.name: qualities(capture.store, m) or [] for m in map_sets}
+    figures = {m.spec.name: qualities(capture.store, m) or [] for m in map_sets}
     space = next(iter(figures.values()))
     spearman = [figure["space_spearman"] for figure in space]
+    # All but PCA are shaped alike.
+    shaped = max((m.spec for m in map_sets), key=lambda spec: spec.method != "pca")
     return {
         "atlas": atlas.key,
         "model": record["model"],
@@ -144,8 +150,11 @@ def summary(atlas: Atlas, map_sets: list[MapSet]) -> dict[str, Any]:
             "mean_spearman": float(np.mean(spearman)),
             "per_head": _by_layer(atlas, spearman),
             "per_query_rho": float(np.mean([f["space_per_query_rho"] for f in space])),
+            "per_query_rho_per_head": _by_layer(atlas, [f["space_per_query_rho"] for f in space]),
         },
-        "maps": {name: _mean(rows) for name, rows in figures.items()},
+        "maps": {name: _figures(atlas, rows, per_head=per_head) for name, rows in figures.items()},
+        "guidance": shaped.guidance,
+        "neighbours": shaped.neighbours,
         "scale": record["scale"],
         "norm_difference": {
             "mean": float(np.mean([x for row in record["norm_difference"] for x in row])),
@@ -196,9 +205,10 @@ def _by_layer(atlas: Atlas, values: list[float]) -> list[list[float]]:
     return rows
 
 
-def _mean(figures: list[dict[str, float]]) -> dict[str, float]:
-    return {
-        name: float(np.mean([figure[name] for figure in figures]))
-        for name in figures[0]
-        if not name.startswith("space_")
-    }
+def _figures(atlas: Atlas, rows: list[dict[str, float]], *, per_head: bool) -> dict[str, Any]:
+    """Return the mean over heads of each figure of a map."""
+    names = [name for name in rows[0] if not name.startswith("space_")]
+    result: dict[str, Any] = {n: float(np.mean([row[n] for row in rows])) for n in names}
+    if per_head:
+        result["per_head"] = {n: _by_layer(atlas, [row[n] for row in rows]) for n in names}
+    return result

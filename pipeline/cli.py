@@ -16,18 +16,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.atlas import read_atlas, read_cells, read_coordinates
 from pipeline.build import build_atlas, find_built, hub_cache
 from pipeline.catalogue import list_models
 from pipeline.corpora import list_corpora
 from pipeline.device import resolve_device
 from pipeline.errors import InputError, PipelineError
+from pipeline.exports import attention_arrays, head_arrays, save_arrays
 from pipeline.records import Progress
-from pipeline.specs import DEVICES, DIMS, METHODS, NORMALISATIONS, PARTS, ROTARY, AtlasSpec
+from pipeline.specs import (
+    DEFAULT_GUIDANCE,
+    DEFAULT_NEIGHBOURS,
+    DEVICES,
+    DIMS,
+    MAX_GUIDANCE,
+    METHODS,
+    NEIGHBOURS,
+    NORMALISATIONS,
+    PARTS,
+    ROTARY,
+    AtlasSpec,
+)
 from pipeline.store import Store
 
 BAD_INPUT = 2
@@ -95,6 +105,10 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
     add("--methods", type=_words, default=METHODS, help=f"default {','.join(METHODS)}")
     add("--dims", type=_words, default=None, help="default 2,3 for PCA and 2 for the others")
     add("--normalisation", default="faithful", help=" | ".join(NORMALISATIONS))
+    add("--guidance", type=float, default=DEFAULT_GUIDANCE, metavar="G",
+        help=f"share of real attention in t-SNE and UMAP, 0 to {MAX_GUIDANCE}; "
+        "default %(default)s")  # fmt: skip
+    add("--neighbours", default=DEFAULT_NEIGHBOURS, help=" | ".join(NEIGHBOURS))
     add("--limit", type=int, metavar="N", help="use the first N sequences")
     add("--seed", type=int, default=0)
     add("--device", default="auto", help=" | ".join(DEVICES))
@@ -102,6 +116,7 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
     add("--part", help=f"of an encoder-decoder model: {' | '.join(PARTS)} (default encoder)")
     add("--rotary", default="after", help=f"vectors after or before it: {' | '.join(ROTARY)}")
     add("--json", action="store_true", help="one JSON object on stdout")
+    add("--per-head", action="store_true", help="with --json: figures of each head as well")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -152,10 +167,11 @@ def _verify(options: argparse.Namespace) -> None:
 def _build(options: argparse.Namespace) -> None:
     spec = _spec(options)
     store = _store()
-    result = find_built(spec, store, hub_cache=hub_cache())
+    where = {"hub_cache": hub_cache(), "per_head": options.per_head}
+    result = find_built(spec, store, **where)
     if result is None:
         with _ProgressBar() as bar:
-            result = build_atlas(spec, store, hub_cache=hub_cache(), report=bar.report)
+            result = build_atlas(spec, store, report=bar.report, **where)
     if options.json:
         print_line(sys.stdout, json.dumps(result))
         return
@@ -174,6 +190,8 @@ def _spec(options: argparse.Namespace) -> AtlasSpec:
         methods=options.methods,
         dims=tuple(known[word] for word in options.dims) if options.dims else None,
         normalisation=options.normalisation,
+        guidance=options.guidance,
+        neighbours=options.neighbours,
         limit=options.limit,
         seed=options.seed,
         device=options.device,
@@ -192,6 +210,11 @@ def _story(result: dict[str, Any]) -> list[str]:
         f"rebuilt attention differs by at most {result['reconstruction_error_max']:.1e}",
         f"distance against dot product: rho {result['fidelity']['mean_spearman']:.3f} "
         f"(mean over heads, -1 is ideal)",
+        *(
+            f"{name}: per query {figures['per_query_rho']:.3f}, strongest key among the 3 nearest "
+            f"{figures['top_key_share']:.0%}, neighbours kept {figures['recall_at_10']:.0%}"
+            for name, figures in result["maps"].items()
+        ),
         "seconds: " + ", ".join(f"{k} {v:.1f}" for k, v in result["seconds"].items()),
     ]
     if result["n_truncated"]:
@@ -205,63 +228,17 @@ def _story(result: dict[str, Any]) -> list[str]:
 
 
 def _head(options: argparse.Namespace) -> None:
-    store = _store()
-    atlas = read_atlas(store, options.atlas)
-    layer, head = options.layer, options.head
-    vectors = atlas.capture.vectors(layer, head)
-    queries, keys = atlas.normalised(layer, head)
-    tokens = atlas.capture.tokens
-    arrays = {
-        "queries": vectors.queries,
-        "keys": vectors.keys,
-        "normalised_queries": queries,
-        "normalised_keys": keys,
-        "token_text": np.array(tokens.token_text),
-        "sequence_index": tokens.sequence_index,
-        "token_index": tokens.token_index,
-        "query_tokens": _all_or(atlas.capture.query_tokens, tokens.n_tokens),
-        "key_tokens": _all_or(atlas.capture.key_tokens, tokens.n_tokens),
-    }
-    for map_set in (r for r in store.records("map") if r["atlas"] == atlas.key):
-        [cell] = read_cells(store, map_set["key"], [(layer, head)])
-        if cell is not None:
-            name = f"{map_set['method']}_{map_set['dims']}d"
-            arrays[name] = np.asarray(read_coordinates(store, cell))
-    _save(options.out, arrays)
+    _save(options, head_arrays(_store(), options.atlas, options.layer, options.head))
 
 
 def _attention(options: argparse.Namespace) -> None:
-    capture = read_atlas(_store(), options.atlas).capture
-    weights = capture.attention(options.sequence, options.layer, options.head)
-    text = np.array(capture.tokens.token_text)
-    n_tokens, sequence = capture.n_tokens, options.sequence
-    query, key = (
-        text[_all_or(tokens, n_tokens)[slice(*offset[sequence : sequence + 2])]]
-        for tokens, offset in (
-            (capture.query_tokens, capture.query_offset), (capture.key_tokens, capture.key_offset)
-        )
-    )  # fmt: skip
-    arrays = {"weights": weights, "query_text": query, "key_text": key}
-    _save(options.out, arrays | ({} if capture.query_tokens is not None else {"token_text": key}))
+    place = options.sequence, options.layer, options.head
+    _save(options, attention_arrays(_store(), options.atlas, *place))
 
 
-def _all_or(tokens: NDArray[np.int64] | None, n_tokens: int) -> NDArray[np.int64]:
-    return np.arange(n_tokens) if tokens is None else tokens
-
-
-def _save(out: Path, arrays: dict[str, Any]) -> None:
-    """Write a .npz under exactly the given name, whole or not at all."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-        temporary.replace(out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"--out {out}: {error.strerror}; expected a file name in a folder that can be written"
-        ) from error
-    print_line(sys.stderr, f"wrote {out}: {', '.join(arrays)}")
+def _save(options: argparse.Namespace, arrays: dict[str, Any]) -> None:
+    save_arrays(options.out, arrays)
+    print_line(sys.stderr, f"wrote {options.out}: {', '.join(arrays)}")
 
 
 class _ProgressBar:

@@ -10,28 +10,31 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
 from pipeline.atlas import Atlas, read_atlas, read_cells, read_coordinates
 from pipeline.errors import JobError
 from pipeline.projection import METHODS, frame
-from pipeline.projection.knn import nearest_neighbours
+from pipeline.projection.guidance import Guidance, attention_edges
+from pipeline.projection.knn import Neighbours, balanced_neighbours, nearest_neighbours
 from pipeline.projection.pca import project_pca
 from pipeline.quality import (
     distance_dot_correlation,
     map_neighbours,
     mixing,
     sample_neighbourhoods,
-    sample_query_rows,
 )
 from pipeline.records import Progress
-from pipeline.sampling import N_PAIRS, sample_pairs
-from pipeline.specs import head_key
+from pipeline.sampling import N_PAIRS, sample_pairs, sample_query_rows
+from pipeline.specs import MapSpec, head_key
 from pipeline.store import Store
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
@@ -41,24 +44,16 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class MapSet:
-    """The maps of all heads under one method and dimension.
+    """The maps of all heads of an atlas under one description.
 
     Parameters
     ----------
     key : of its record.
-    method, dims : such as "tsne", 2.
-    seed : of the projection.
+    spec : method, dimension and what shapes it.
     """
 
     key: str
-    method: str
-    dims: int
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Return the name used in files: `tsne_2d`."""
-        return f"{self.method}_{self.dims}d"
+    spec: MapSpec
 
 
 @dataclass(frozen=True)
@@ -88,9 +83,9 @@ def project_pca_sets(atlas: Atlas, map_sets: list[MapSet], *, report: Report) ->
     cells: dict[MapSet, list[dict[str, Any]]] = {m: [] for m in todo}
     for layer, record in enumerate(capture.layers):
         points = np.stack([atlas.unit_points(layer, h) for h in range(record.n_heads)])
-        coordinates = project_pca(points, n_components=max(m.dims for m in todo))
+        coordinates = project_pca(points, n_components=max(m.spec.dims for m in todo))
         for map_set in todo:
-            kept = np.ascontiguousarray(coordinates[..., : map_set.dims])
+            kept = np.ascontiguousarray(coordinates[..., : map_set.spec.dims])
             ref = store.put_array(kept).to_json()
             cells[map_set] += [
                 {"layer": layer, "head": h, "coordinates": ref, "index": h,
@@ -167,11 +162,10 @@ def compute_head(task: HeadTask) -> None:
     )
     place = [(task.layer, task.head)]
     cells = [cell for m in task.map_sets for cell in read_cells(store, m.key, place)]
-    neighbours = nearest_neighbours(points) if None in cells else None
+    context = HeadContext(atlas, task.layer, task.head, points)
     for map_set, cell in zip(task.map_sets, cells, strict=True):
         if cell is None:
-            project = METHODS[map_set.method]
-            coordinates = project(points, neighbours, n_components=map_set.dims, seed=map_set.seed)
+            coordinates = context.project(map_set.spec)
             cell = {
                 "layer": task.layer, "head": task.head, "index": None,
                 "coordinates": store.put_array(coordinates).to_json(),
@@ -190,6 +184,37 @@ def compute_head(task: HeadTask) -> None:
         store.put_record(key, {"kind": "head", "cell": cell, "objects": objects})
 
 
+class HeadContext:
+    """What the maps of one head share: neighbours and attention edges, made when first needed."""
+
+    def __init__(self, atlas: Atlas, layer: int, head: int, points: NDArray[np.float32]) -> None:
+        self._atlas, self._layer, self._head = atlas, layer, head
+        self._points = points
+        self._neighbours = cache(self._find_neighbours)
+
+    def project(self, spec: MapSpec) -> NDArray[np.float32]:
+        """Compute one map."""
+        return METHODS[spec.method](
+            self._points,
+            self._neighbours(spec.neighbours),
+            n_components=spec.dims,
+            seed=spec.seed,
+            guidance=Guidance(spec.guidance, self._edges) if spec.guidance else None,
+        )
+
+    def _find_neighbours(self, kind: str) -> Neighbours:
+        find = balanced_neighbours if kind == "balanced" else nearest_neighbours
+        return find(self._points)
+
+    @cached_property
+    def _edges(self) -> csr_array:
+        capture = self._atlas.capture
+        query, key, weights = capture.strong_pairs(self._layer, self._head)
+        return attention_edges(
+            query, capture.n_queries + key, weights, n_points=self._points.shape[0]
+        )
+
+
 def _is_measured(cell: dict[str, Any] | None) -> bool:
     return cell is not None and cell["quality"] is not None
 
@@ -201,7 +226,7 @@ def _complete(atlas: Atlas, map_set: MapSet) -> None:
         return
     cells = [cell for cell in read_cells(store, map_set.key, atlas.capture.cells) if cell]
     if len(cells) < len(atlas.capture.cells) or not all(map(_is_measured, cells)):
-        raise JobError(f"some heads of {map_set.name} are missing; build the atlas again")
+        raise JobError(f"some heads of {map_set.spec.name} are missing; build the atlas again")
     store.put_record(map_set.key, _map_record(atlas, map_set, cells=cells))
 
 
@@ -210,7 +235,7 @@ def _map_record(
 ) -> dict[str, Any]:
     return {
         "kind": "map", "key": map_set.key, "atlas": atlas.key, "capture": atlas.record["capture"],
-        "method": map_set.method, "dims": map_set.dims, "seed": map_set.seed, "cells": cells,
+        **asdict(map_set.spec), "cells": cells,
         "objects": {"coordinates": [cell["coordinates"] for cell in cells or []]},
     }  # fmt: skip
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from pipeline.sampling import Reachable, reached
+from pipeline.sampling import QueryRows
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -20,51 +21,7 @@ Int64 = NDArray[np.int64]
 N_NEIGHBOURS = 10
 # Points of each type whose neighbours are compared; the standard error of a share is then < 0.023.
 N_SAMPLED = 500
-N_SAMPLED_QUERIES = 512
-MIN_KEYS = 3
-
-
-@dataclass(frozen=True)
-class QueryRows:
-    """Sampled queries, each with all keys of its sequence that it can reach.
-
-    Parameters
-    ----------
-    query_index : (n,) int64 token numbers.
-    key_index : (n, longest) int64 token numbers; what is not reachable is filled with any number.
-    reachable : (n, longest) bool.
-    """
-
-    query_index: Int64
-    key_index: Int64
-    reachable: NDArray[np.bool_]
-
-
-def sample_query_rows(
-    offset: Int64, reachable: Reachable, *, seed: int, key_offset: Int64 | None = None
-) -> QueryRows:
-    """Sample queries that reach at least three keys.
-
-    Parameters
-    ----------
-    offset : (n_sequences + 1,) int64 rows of the queries of each sequence.
-    reachable : as for `sampling.reached`.
-    seed : of the sample of at most 512 queries.
-    key_offset : the same of the keys; None when they are the tokens that ask.
-    """
-    key_offset = offset if key_offset is None else key_offset
-    lengths, widths = np.diff(offset), np.diff(key_offset)
-    sequence = np.repeat(np.arange(lengths.size), lengths)
-    position = np.arange(offset[-1]) - offset[sequence]
-    order = np.random.default_rng(seed).permutation(offset[-1])
-    chosen = order[: 4 * N_SAMPLED_QUERIES]
-    places = np.arange(int(widths.max()))
-    kept = places[None, :] < widths[sequence[chosen], None]
-    kept &= reached(reachable, sequence[chosen, None], position[chosen, None], places)
-    enough = np.flatnonzero(kept.sum(axis=1) >= MIN_KEYS)[:N_SAMPLED_QUERIES]
-    first = key_offset[sequence[chosen[enough]]]
-    keys = np.minimum(first[:, None] + places, key_offset[-1] - 1)
-    return QueryRows(chosen[enough], keys, kept[enough])
+N_NEAREST_KEYS = 3
 
 
 def spearman(first: Float64, second: Float64) -> float:
@@ -98,6 +55,21 @@ def per_query_rho(dot: Float64, distance: Float64, reachable: NDArray[np.bool_])
     return float(((ranks[0] * ranks[1]).sum(axis=1) / spread).mean())
 
 
+def top_key_share(dot: Float64, distance: Float64, reachable: NDArray[np.bool_]) -> float:
+    """Return the share of queries whose strongest key is among the 3 nearest of its sequence.
+
+    Parameters
+    ----------
+    dot, distance : (n, longest), one row a query.
+    reachable : (n, longest) bool, which entries count.
+    """
+    if dot.shape[0] == 0:
+        return 0.0
+    strongest = np.where(reachable, dot, -np.inf).argmax(axis=1)[:, None]
+    nearer = distance < np.take_along_axis(distance, strongest, axis=1)
+    return float(((nearer & reachable).sum(axis=1) < N_NEAREST_KEYS).mean())
+
+
 def distance_dot_correlation(
     points: Float32,
     dots: Float32,
@@ -120,7 +92,7 @@ def distance_dot_correlation(
 
     Returns
     -------
-    `spearman` over all pairs together and `per_query_rho`.
+    `spearman` over all pairs together, `per_query_rho` and `top_key_share`.
     """
     n = points.shape[0] // 2 if n_queries is None else n_queries
 
@@ -134,12 +106,12 @@ def distance_dot_correlation(
     def dot(query: Int64, key: Int64) -> Float64:
         return inner(dots[query], dots[n + key])
 
-    query = rows.query_index[:, None]
+    grid = rows.query_index[:, None], rows.key_index
+    by_query = dot(*grid), distance(*grid), rows.reachable
     return {
         "spearman": spearman(dot(*pairs), distance(*pairs)),
-        "per_query_rho": per_query_rho(
-            dot(query, rows.key_index), distance(query, rows.key_index), rows.reachable
-        ),
+        "per_query_rho": per_query_rho(*by_query),
+        "top_key_share": top_key_share(*by_query),
     }
 
 
@@ -186,14 +158,12 @@ def mixing(sampled: Int64, nearest: Int64, n_queries: int) -> dict[str, float]:
 
     Returns
     -------
-    `mixing_queries`, `mixing_keys` : 0 (apart) .. 0.5 (fully mixed) .. 1.
+    `mixing_queries`, `mixing_keys` and their mean `mixing` : 0 (apart) .. 0.5 (fully mixed) .. 1.
     """
     is_key = sampled >= n_queries
     other = ((nearest >= n_queries) != is_key[:, None]).mean(axis=1)
-    return {
-        "mixing_queries": float(other[~is_key].mean()),
-        "mixing_keys": float(other[is_key].mean()),
-    }
+    queries, keys = float(other[~is_key].mean()), float(other[is_key].mean())
+    return {"mixing": (queries + keys) / 2, "mixing_queries": queries, "mixing_keys": keys}
 
 
 def map_neighbours(coordinates: Float32, space: Neighbourhoods) -> dict[str, float]:
@@ -206,20 +176,20 @@ def map_neighbours(coordinates: Float32, space: Neighbourhoods) -> dict[str, flo
 
     Returns
     -------
-    `trustworthiness` (Venna and Kaski 2001) and `recall` at 10 neighbours, 0 .. 1, and `mixing_*`.
+    `trustworthiness_at_10` (Venna and Kaski 2001), `recall_at_10` : 0 .. 1, and `mixing*`.
     """
     n = coordinates.shape[0]
     k = space.nearest.shape[1]
-    nearest = _nearest(_squared_distances(coordinates, space.sampled))
+    nearest = _nearest_on_map(np.ascontiguousarray(coordinates.T), space.sampled, k)
     found = np.take_along_axis(space.distance, nearest, axis=1)
-    rank = np.stack([(space.distance < column[:, None]).sum(axis=1) for column in found.T]) + 1
+    rank = _count_below(space.distance, found) + 1
     excess = np.maximum(rank - k, 0).sum() / space.sampled.size
     farthest = np.take_along_axis(space.distance, space.nearest, axis=1).max(axis=1)
     worst = k * (2 * n - 3 * k - 1) / 2
     return {
-        "trustworthiness": float(1 - excess / worst) if worst > 0 else 1.0,
+        "trustworthiness_at_10": float(1 - excess / worst) if worst > 0 else 1.0,
         # Ties count as neighbours: what is no farther than the tenth nearest is one of the nearest.
-        "recall": float((found <= farthest[:, None]).mean()),
+        "recall_at_10": float((found <= farthest[:, None]).mean()),
         **mixing(space.sampled, nearest, space.n_queries),
     }
 
@@ -234,8 +204,10 @@ def _squared_distances(points: Float32, sampled: Int64) -> Float32:
     """(n_sampled, n_points) float32; the point itself is infinitely far."""
     centred = points - points.mean(axis=0)
     square = (centred**2).sum(axis=1)
-    products = centred[sampled] @ centred.T
-    distance: Float32 = (square[sampled, None] + square - 2 * products).astype(np.float32)
+    distance: Float32 = centred[sampled] @ centred.T
+    distance *= -2
+    distance += square
+    distance += square[sampled, None]
     distance[np.arange(sampled.size), sampled] = np.inf
     return distance
 
@@ -243,3 +215,51 @@ def _squared_distances(points: Float32, sampled: Int64) -> Float32:
 def _nearest(distance: Float32) -> Int64:
     k = min(N_NEIGHBOURS, distance.shape[1] - 1)
     return np.argpartition(distance, k - 1, axis=1)[:, :k].astype(np.int64)
+
+
+@njit(cache=True)
+def _nearest_on_map(axes: Float32, sampled: Int64, k: int) -> Int64:
+    """Return the k nearest points of each sampled point, (n_sampled, k), nearest first.
+
+    `axes` is (n_components, n_points), so that distances compile to SIMD instructions.
+    """
+    nearest = np.empty((sampled.size, k), dtype=np.int64)
+    squared = np.empty(axes.shape[1], dtype=np.float32)
+    for row in range(sampled.size):
+        point = sampled[row]
+        squared[:] = 0
+        for axis in axes:
+            for i in range(axis.size):
+                squared[i] += (axis[i] - axis[point]) ** 2
+        squared[point] = np.inf
+        _keep_smallest(squared, nearest[row])
+    return nearest
+
+
+@njit(cache=True)
+def _keep_smallest(values: Float32, kept: Int64) -> None:
+    """Fill `kept` with the places of the smallest values, in order; the first of equals wins."""
+    n = 0
+    for i in range(values.size):
+        if n == kept.size and values[i] >= values[kept[n - 1]]:
+            continue
+        if n < kept.size:
+            n += 1
+        place = n - 1
+        while place > 0 and values[kept[place - 1]] > values[i]:
+            kept[place] = kept[place - 1]
+            place -= 1
+        kept[place] = i
+
+
+@njit(cache=True)
+def _count_below(values: Float32, bounds: Float32) -> Int64:
+    """Return for each bound of a row how many values of that row are below it; the same shape."""
+    counts = np.zeros(bounds.shape, dtype=np.int64)
+    for row in range(bounds.shape[0]):
+        for i in range(bounds.shape[1]):
+            bound, below = bounds[row, i], 0
+            for value in values[row]:
+                below += value < bound
+            counts[row, i] = below
+    return counts

@@ -10,13 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.atlas import Atlas, Capture, read_atlas, read_capture, read_cells, read_coordinates
+from pipeline.atlas import Atlas, read_atlas, read_cells, read_coordinates
+from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
 from pipeline.errors import InputError
 from pipeline.jobs import JobRecord, JobTable
 from pipeline.search import find_tokens
-from pipeline.specs import AtlasSpec
+from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, AtlasSpec
 from pipeline.store import Store
 
 BUILD = "build"
@@ -108,12 +109,25 @@ class Service:
         """
         return self._capture(key)
 
-    def map_sets(self, atlas_key: str) -> dict[tuple[str, int], dict[str, Any]]:
-        """Return the records of an atlas' map sets by (method, dims), also unfinished ones."""
+    def map_sets(
+        self,
+        atlas_key: str,
+        *,
+        guidance: float = DEFAULT_GUIDANCE,
+        neighbours: str = DEFAULT_NEIGHBOURS,
+    ) -> dict[tuple[str, int], dict[str, Any]]:
+        """Return the records of an atlas' map sets by (method, dims), also unfinished ones.
+
+        Parameters
+        ----------
+        guidance, neighbours : which t-SNE and UMAP maps; PCA knows neither.
+        """
+        shape = (guidance, neighbours)
         return {
             (record["method"], record["dims"]): record
             for record in self._store.records("map")
             if record["atlas"] == atlas_key
+            and (record["method"] == "pca" or (record["guidance"], record["neighbours"]) == shape)
         }
 
     def map_view(self, key: str) -> MapView:

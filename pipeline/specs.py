@@ -13,13 +13,18 @@ from pipeline.errors import InputError
 
 SCHEMA = 1
 # Raise a stage's number in the change that alters what it computes.
-STAGE_VERSIONS = {"capture": 2, "atlas": 1, "pca": 1, "umap": 2, "tsne": 2, "quality": 1}
+STAGE_VERSIONS = {"capture": 2, "atlas": 1, "pca": 1, "umap": 3, "tsne": 3, "quality": 2}
 
 METHODS = ("pca", "umap", "tsne")
 DIMS = (2, 3)
 # 3-D t-SNE and UMAP cost three times as much as 2-D and are made when asked for.
 DEFAULT_DIMS = {"pca": (2, 3), "umap": (2,), "tsne": (2,)}
 NORMALISATIONS = ("faithful", "paper", "none")
+NEIGHBOURS = ("plain", "balanced")
+# Chosen on all heads of three models: docs/fidelity.md.
+DEFAULT_NEIGHBOURS = "plain"
+DEFAULT_GUIDANCE = 0.15
+MAX_GUIDANCE = 0.5
 DEVICES = ("auto", "cpu", "cuda")
 PARTS = ("encoder", "decoder", "cross")
 ROTARY = ("after", "before")
@@ -37,6 +42,8 @@ class AtlasSpec:
     methods : which maps; a subset of `METHODS`.
     dims : a subset of (2, 3); None for what each method is usually looked at in (`DEFAULT_DIMS`).
     normalisation : "faithful", "paper" or "none" (see `normalise.py`).
+    guidance : 0 .. 0.5, the share of real attention in t-SNE and UMAP (see `guidance.py`).
+    neighbours : "plain", or "balanced" for as many queries as keys (see `knn.py`).
     limit : use the first so many sequences; None for all.
     seed : of every random step.
     device : "auto", "cpu" or "cuda".
@@ -50,6 +57,8 @@ class AtlasSpec:
     methods: tuple[str, ...] = METHODS
     dims: tuple[int, ...] | None = None
     normalisation: str = "faithful"
+    guidance: float = DEFAULT_GUIDANCE
+    neighbours: str = DEFAULT_NEIGHBOURS
     limit: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -62,6 +71,7 @@ class AtlasSpec:
             ("methods", self.methods, METHODS),
             ("dims", DIMS if self.dims is None else self.dims, DIMS),
             ("normalisation", (self.normalisation,), NORMALISATIONS),
+            ("neighbours", (self.neighbours,), NEIGHBOURS),
             ("device", (self.device,), DEVICES),
             ("part", (self.part or PARTS[0],), PARTS),
             ("rotary", (self.rotary,), ROTARY),
@@ -69,16 +79,20 @@ class AtlasSpec:
             unknown = [value for value in found if value not in known]
             if unknown or not found:
                 raise InputError(f"{name}: found {list(found)}, expected some of {list(known)}")
+        if not 0 <= self.guidance <= MAX_GUIDANCE:
+            raise InputError(f"guidance: found {self.guidance}, expected 0 to {MAX_GUIDANCE}")
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit: found {self.limit}, expected 1 or more sequences")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"seed: found {self.seed}, expected 0 to {2**31 - 1}")
 
     @property
-    def maps(self) -> list[tuple[str, int]]:
-        """Return the requested (method, dims), PCA first: it is there at once."""
+    def maps(self) -> list[MapSpec]:
+        """Return the requested maps, PCA first: it is there at once."""
         return [
-            (method, dims)
+            MapSpec(method, dims, self.seed)
+            if method == "pca"
+            else MapSpec(method, dims, self.seed, float(self.guidance), self.neighbours)
             for method in sorted(self.methods, key=METHODS.index)
             for dims in sorted(self.dims or DEFAULT_DIMS[method])
         ]
@@ -145,16 +159,39 @@ def atlas_key(capture: str, normalisation: str) -> str:
     })  # fmt: skip
 
 
-def map_key(atlas: str, method: str, dims: int, *, seed: int) -> str:
-    """Name the maps of all heads of an atlas under one method and dimension."""
-    library = {"pca": "numpy", "umap": "umap-learn", "tsne": "numba"}[method]
+@dataclass(frozen=True)
+class MapSpec:
+    """Which maps of all heads: a method, its dimension, and what shapes it.
+
+    Parameters
+    ----------
+    method, dims : such as "tsne", 2.
+    seed : of the projection.
+    guidance, neighbours : as in `AtlasSpec`; PCA knows neither and keeps the defaults here.
+    """
+
+    method: str
+    dims: int
+    seed: int = 0
+    guidance: float = 0.0
+    neighbours: str = "plain"
+
+    @property
+    def name(self) -> str:
+        """Return the name used in files: `tsne_2d`."""
+        return f"{self.method}_{self.dims}d"
+
+
+def map_key(atlas: str, spec: MapSpec) -> str:
+    """Name the maps of all heads of an atlas."""
+    library = {"pca": "numpy", "umap": "umap-learn", "tsne": "numba"}[spec.method]
     return digest({
         "schema": SCHEMA,
-        "stage": method,
-        "version": STAGE_VERSIONS[method],
+        "stage": spec.method,
+        "version": STAGE_VERSIONS[spec.method],
+        "quality": STAGE_VERSIONS["quality"],
         "atlas": atlas,
-        "dims": dims,
-        "seed": seed,
+        "map": asdict(spec) | {"guidance": float(spec.guidance)},
         "libraries": {name: major(name) for name in (library, "numba")},
     })  # fmt: skip
 
@@ -162,10 +199,3 @@ def map_key(atlas: str, method: str, dims: int, *, seed: int) -> str:
 def head_key(map_set: str, layer: int, head: int) -> str:
     """Name the map of one head of a map set."""
     return digest({"stage": "head", "map_set": map_set, "layer": layer, "head": head})
-
-
-def quality_key(map_set: str) -> str:
-    """Name the quality figures of a map set."""
-    return digest({
-        "stage": "quality", "version": STAGE_VERSIONS["quality"], "map_set": map_set,
-    })  # fmt: skip

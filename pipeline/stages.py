@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from pipeline.atlas import Atlas, Capture, read_capture
+from pipeline.atlas import Atlas
+from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelSource
 from pipeline.maps import MapSet
 from pipeline.normalise import choose_normalisation
@@ -65,8 +67,7 @@ class Request:
     @property
     def map_sets(self) -> list[MapSet]:
         """Return the requested maps, PCA first."""
-        atlas, seed = self.atlas_key, self.spec.seed
-        return [MapSet(map_key(atlas, m, d, seed=seed), m, d, seed) for m, d in self.spec.maps]
+        return [MapSet(map_key(self.atlas_key, spec), spec) for spec in self.spec.maps]
 
 
 class Clock:
@@ -156,7 +157,9 @@ def atlas_stage(request: Request, capture: Capture, clock: Clock, report: Report
     stored = store.get_record(request.atlas_key)
     if stored is not None:
         return Atlas(stored, capture)
-    with clock.stage("normalise"):
+    # One thread: waiting for a second one costs seconds on these small products when the machine
+    # is shared, and gains nothing on a quiet one.
+    with clock.stage("normalise"), threadpool_limits(1, user_api="blas"):
         layers = []
         for layer in range(len(capture.layers)):
             layers.append(_normalise_layer(request, capture, layer))

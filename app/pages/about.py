@@ -24,6 +24,9 @@ many inputs into one picture, in which **near means attended**.
 - **rho** in a head's title is the rank correlation of distance and dot product over the keys of
   each query: -1 would be perfect. It is shown for the space and for the map, because a flat map
   always loses some of it.
+- **Guidance** is the share of real attention in a t-SNE or UMAP map: edges from queries to the keys
+  they attend to, in these very sequences, beside the neighbours. It makes near mean attended; a map
+  with guidance has therefore seen the attention that it shows. 0 is AttentionViz' method.
 - **trust** is trustworthiness: whether neighbours on the map are neighbours in the space. 1 would
   be perfect.
 - **mixing** is the share of near points of the other type. Where it is 0, queries and keys lie

@@ -12,8 +12,9 @@ from pipeline.projection.pca import project_pca
 from pipeline.projection.tsne import project_tsne
 from pipeline.projection.umap import project_umap
 
-# name -> function(points (n_points, d) float32, neighbours, *, n_components, seed), which returns
-# (n_points, n_components) float32. Neighbours are found once for a head; PCA takes None as well.
+# name -> function(points (n_points, d) float32, neighbours, *, n_components, seed,
+# guidance), which returns (n_points, n_components) float32. Neighbours are found once for a head;
+# PCA takes None as well.
 METHODS: dict[str, Callable[..., NDArray[np.float32]]] = {
     "pca": project_pca,
     "umap": project_umap,

@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.projection.guidance import Guidance
 from pipeline.projection.knn import Neighbours
 
 Float32 = NDArray[np.float32]
 
 
 def project_pca(
-    points: Float32, neighbours: Neighbours | None = None, *, n_components: int, seed: int = 0
+    points: Float32,
+    neighbours: Neighbours | None = None,
+    *,
+    n_components: int,
+    seed: int = 0,
+    guidance: Guidance | None = None,
 ) -> Float32:
     """Project points on their first principal components.
 
@@ -22,13 +28,13 @@ def project_pca(
     ----------
     points : (..., n_points, d) float32; leading axes (heads) are projected one by one.
     n_components : 2 or 3; axes beyond d are zero.
-    neighbours, seed : not used; they belong to the signature that all methods share.
+    neighbours, seed, guidance : not used; they belong to the signature that all methods share.
 
     Returns
     -------
     (..., n_points, n_components) float32, centred.
     """
-    del neighbours, seed
+    del neighbours, seed, guidance
     centred = points - points.mean(axis=-2, keepdims=True)
     covariance = np.matmul(centred.swapaxes(-1, -2), centred, dtype=np.float64)
     _, vectors = np.linalg.eigh(covariance)

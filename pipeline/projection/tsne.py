@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from pipeline.projection.gradient import gradient
+from pipeline.projection.guidance import Guidance, guided
 from pipeline.projection.knn import Neighbours
 from pipeline.projection.pca import project_pca
 
@@ -35,7 +36,12 @@ GAIN_RISE, GAIN_FALL, MIN_GAIN = np.float32(0.2), np.float32(0.8), np.float32(0.
 
 
 def project_tsne(
-    points: Float32, neighbours: Neighbours, *, n_components: int, seed: int
+    points: Float32,
+    neighbours: Neighbours,
+    *,
+    n_components: int,
+    seed: int,
+    guidance: Guidance | None = None,
 ) -> Float32:
     """Place points so that near neighbours stay near, starting from PCA.
 
@@ -45,6 +51,7 @@ def project_tsne(
     neighbours : of these points; perplexity is 30, or a third of their number if that is less.
     n_components : 2 or 3.
     seed : of the points that repel in the early steps.
+    guidance : attention edges that take a share of the affinities; None for none.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def project_tsne(
     Time grows with the square of `n_points`.
     """
     n_points = points.shape[0]
-    affinities = joint_affinities(neighbours)
+    affinities = guided(joint_affinities(neighbours), guidance)
     exaggerated = affinities * np.float32(EXAGGERATION)
     positions = _start(points, n_components)
     velocity, gains = np.zeros_like(positions), np.ones_like(positions)
@@ -76,7 +83,8 @@ def joint_affinities(neighbours: Neighbours) -> csr_array:
     """Return p_ij: how likely points i and j are neighbours.
 
     Each point spreads a Gaussian over its neighbours, as wide as perplexity asks; the two
-    directions of a pair are averaged.
+    directions of a pair are averaged. Groups of neighbours (queries and keys found apart) have a
+    Gaussian each, with their part of the perplexity, and count the same.
 
     Returns
     -------
@@ -88,9 +96,11 @@ def joint_affinities(neighbours: Neighbours) -> csr_array:
     van der Maaten (2014), equation 6.
     """
     n_points, k = neighbours.indices.shape
-    effective_perplexity = min(PERPLEXITY, (n_points - 1) / 3)
+    n_groups = neighbours.n_groups
+    effective_perplexity = min(PERPLEXITY / n_groups, k / n_groups / 3)
     squared = np.square(neighbours.distances, dtype=np.float64)
-    conditional = _conditional(squared, np.log(effective_perplexity))
+    grouped = squared.reshape(n_points * n_groups, k // n_groups)
+    conditional = _conditional(grouped, np.log(effective_perplexity)) / n_groups
     offset = np.arange(0, conditional.size + 1, k, dtype=np.int32)
     graph = csr_array(
         (conditional.ravel(), neighbours.indices.ravel(), offset), shape=(n_points, n_points)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from functools import reduce
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array
 
+from pipeline.projection.guidance import Guidance, guided
 from pipeline.projection.knn import Neighbours
 from pipeline.projection.pca import project_pca
 
@@ -22,7 +24,12 @@ MIN_EPOCHS, MAX_EPOCHS = 200, 500
 
 
 def project_umap(
-    points: NDArray[np.float32], neighbours: Neighbours, *, n_components: int, seed: int
+    points: NDArray[np.float32],
+    neighbours: Neighbours,
+    *,
+    n_components: int,
+    seed: int,
+    guidance: Guidance | None = None,
 ) -> NDArray[np.float32]:
     """Lay out the fuzzy graph of the nearest 14 neighbours, starting from PCA.
 
@@ -32,6 +39,7 @@ def project_umap(
     neighbours : of these points; only the first 14 are used.
     n_components : 2 or 3.
     seed : of the layout; equal seeds give equal maps on one kind of machine.
+    guidance : attention edges that take a share of the graph; None for none.
 
     Returns
     -------
@@ -40,7 +48,7 @@ def project_umap(
     umap = _import_umap()
     n_points = points.shape[0]
     n_epochs = int(np.clip(EPOCH_POINTS // n_points, MIN_EPOCHS, MAX_EPOCHS))
-    graph = fuzzy_graph(neighbours).tocoo()
+    graph = guided(fuzzy_graph(neighbours), guidance).tocoo()
     # An edge this weak would not be drawn once in all epochs.
     graph.data[graph.data < graph.data.max() / n_epochs] = 0
     graph.eliminate_zeros()
@@ -55,28 +63,36 @@ def project_umap(
     return np.asarray(layout, dtype=np.float32)
 
 
-def fuzzy_graph(neighbours: Neighbours) -> csr_matrix:
+def fuzzy_graph(neighbours: Neighbours) -> csr_array:
     """Return UMAP's fuzzy union of the neighbourhoods of all points.
+
+    Groups of neighbours (queries and keys found apart) give half of the 14 neighbours each.
 
     Returns
     -------
     (n_points, n_points) float32, symmetric, 0 .. 1.
     """
-    n_points = neighbours.indices.shape[0]
-    others = slice(0, N_NEIGHBORS - 1)
+    n_points, k = neighbours.indices.shape
+    width = k // neighbours.n_groups
+    used = min((N_NEIGHBORS - 1) // neighbours.n_groups, width)
     itself = np.arange(n_points, dtype=np.int32)[:, None]
-    indices = np.hstack([itself, neighbours.indices[:, others]])
-    distances = np.pad(neighbours.distances[:, others], ((0, 0), (1, 0)))
-    graph, _, _ = _import_umap().fuzzy_simplicial_set(
-        # Of the points themselves only the number counts when neighbours are given.
-        indices,
-        indices.shape[1],
-        None,
-        "euclidean",
-        knn_indices=indices,
-        knn_dists=distances,
-    )
-    return graph
+    graphs = []
+    for start in range(0, k, width):
+        others = slice(start, start + used)
+        indices = np.hstack([itself, neighbours.indices[:, others]])
+        distances = np.pad(neighbours.distances[:, others], ((0, 0), (1, 0)))
+        graph, _, _ = _import_umap().fuzzy_simplicial_set(
+            # Of the points themselves only the number counts when neighbours are given.
+            indices,
+            indices.shape[1],
+            None,
+            "euclidean",
+            knn_indices=indices,
+            knn_dists=distances,
+        )
+        graphs.append(csr_array(graph))
+    # Probabilistic union, as UMAP joins the two directions of a pair (section 3.1).
+    return reduce(lambda one, other: one + other - one.multiply(other), graphs)
 
 
 def _start(points: NDArray[np.float32], n_components: int) -> NDArray[np.float32]:

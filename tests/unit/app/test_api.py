@@ -86,7 +86,7 @@ def test_the_overview_holds_every_head(client, map_key, atlas):
 
 def test_quality_figures_are_told_with_the_cells(client, map_key):
     quality = client.get(f"/api/{map_key}/cells.json").json["cells"][0]["quality"]
-    assert {"trustworthiness", "recall", "spearman", "per_query_rho", "mixing_queries",
+    assert {"trustworthiness_at_10", "recall_at_10", "spearman", "per_query_rho", "mixing_queries",
             "mixing_keys", "space_spearman"} <= quality.keys()  # fmt: skip
 
 

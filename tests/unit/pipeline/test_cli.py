@@ -63,6 +63,7 @@ def test_build_prints_one_object_with_the_promised_names(
     )  # fmt: skip
     assert found["n_points"] == 2 * found["n_tokens"]
     assert found["reconstruction_error_max"] <= 1e-5
+    assert -1 <= found["fidelity"]["per_query_rho"] <= 1
     for matrix in (found["scale"], found["norm_difference"]["per_head"],
                    found["fidelity"]["per_head"]):  # fmt: skip
         assert np.shape(matrix) == (2, 4)
@@ -71,6 +72,33 @@ def test_build_prints_one_object_with_the_promised_names(
     )
     assert {"capture", "normalise", "pca"} <= found["seconds"].keys()
     assert found["peak_rss_bytes"] > 1e7
+
+
+def test_figures_of_maps_are_means_and_on_request_those_of_every_head(
+    run: Run, tiny_atlas: dict[str, Any], tiny_corpus: Path
+) -> None:
+    code, out, _ = run(*build_arguments(tiny_corpus), "--per-head")
+    found = json.loads(out)["maps"]["pca_2d"]
+    assert code == 0
+    per_head = found.pop("per_head")
+    assert {"per_query_rho", "top_key_share", "recall_at_10", "trustworthiness_at_10",
+            "mixing"} <= found.keys()  # fmt: skip
+    assert found.keys() == per_head.keys()
+    for name, mean in found.items():
+        assert np.shape(per_head[name]) == (2, 4)
+        assert mean == pytest.approx(np.mean(per_head[name]))
+    assert "per_head" not in tiny_atlas["maps"]["pca_2d"]
+
+
+def test_maps_of_another_guidance_are_other_maps(
+    run: Run, tiny_atlas: dict[str, Any], tiny_corpus: Path, tmp_path: Path
+) -> None:
+    del tiny_atlas  # the capture is there
+    arguments = [*build_arguments(tiny_corpus)[:-2], "tsne", "--json", "--guidance"]
+    plain, guided = (json.loads(run(*arguments, share)[1]) for share in (0, 0.5))
+    assert (plain["guidance"], guided["guidance"]) == (0, 0.5)
+    assert plain["atlas"] == guided["atlas"]
+    assert plain["maps"]["tsne_2d"] != guided["maps"]["tsne_2d"]
 
 
 def test_a_second_build_imports_no_torch(

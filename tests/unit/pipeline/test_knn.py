@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from pipeline.normalise import unit_rows
 from pipeline.projection import knn
-from pipeline.projection.knn import nearest_neighbours
+from pipeline.projection.knn import balanced_neighbours, nearest_neighbours
 
 
 def directions(n_points: int, d: int = 16) -> np.ndarray:
@@ -76,3 +76,16 @@ def test_rows_of_zeros_have_neighbours():
     points[2] = 0
     found = nearest_neighbours(points)
     np.testing.assert_allclose(found.distances[2], 1, atol=1e-6)
+
+
+def test_balanced_neighbours_are_the_nearest_of_each_type():
+    points = directions(240)
+    found = balanced_neighbours(points)
+    assert found.n_groups == 2
+    similarity = points @ points.T
+    np.fill_diagonal(similarity, -2)
+    for group, first in ((slice(0, 45), 0), (slice(45, 90), 120)):
+        expected = np.sort(similarity[:, first : first + 120], axis=1)[:, :-46:-1]
+        chosen = np.take_along_axis(similarity, found.indices[:, group].astype(int), axis=1)
+        assert ((found.indices[:, group] - first) // 120 == 0).all()
+        np.testing.assert_allclose(chosen, expected, atol=1e-6)

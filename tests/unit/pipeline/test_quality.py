@@ -15,9 +15,10 @@ from pipeline.quality import (
     mixing,
     per_query_rho,
     sample_neighbourhoods,
-    sample_query_rows,
     spearman,
+    top_key_share,
 )
+from pipeline.sampling import sample_query_rows
 
 N_TOKENS = 150
 
@@ -53,6 +54,15 @@ def test_per_query_rho_agrees_with_scipy_row_by_row():
     assert found == pytest.approx(np.mean(expected))
 
 
+def test_the_strongest_key_counts_when_fewer_than_three_keys_are_nearer():
+    dot = np.array([[9.0, 1, 2, 3, 4]] * 2)
+    distance = np.array([[3.0, 1, 2, 4, 5], [4.0, 1, 2, 3, 5]])
+    everything = np.ones((2, 5), dtype=bool)
+    assert top_key_share(dot, distance, everything) == 0.5
+    # The nearest key of the second query cannot be reached and does not count.
+    assert top_key_share(dot, distance, everything & ([[1], [1]] & (dot != 1))) == 1
+
+
 def test_perfect_order_is_minus_one():
     dot = np.array([[3.0, 2.0, 1.0]])
     assert per_query_rho(dot, -dot, np.ones((1, 3), dtype=bool)) == pytest.approx(-1)
@@ -62,7 +72,7 @@ def test_trustworthiness_agrees_with_scikit_learn_when_every_point_is_sampled(po
     coordinates = project_pca(points, n_components=2)
     found = map_neighbours(coordinates, sample_neighbourhoods(points, seed=0))
     expected = trustworthiness(points, coordinates, n_neighbors=10)
-    assert found["trustworthiness"] == pytest.approx(expected, abs=1e-6)
+    assert found["trustworthiness_at_10"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_recall_agrees_with_scikit_learn_neighbours(points):
@@ -73,26 +83,30 @@ def test_recall_agrees_with_scikit_learn_neighbours(points):
         for x in (points, coordinates)
     ]
     shares = [len(set(a) & set(b)) / 10 for a, b in zip(*sides, strict=True)]
-    assert found["recall"] == pytest.approx(np.mean(shares), abs=1e-6)
+    assert found["recall_at_10"] == pytest.approx(np.mean(shares), abs=1e-6)
 
 
 def test_a_random_map_scores_badly(points):
     random = np.random.default_rng(3).normal(size=(points.shape[0], 2)).astype(np.float32)
     found = map_neighbours(random, sample_neighbourhoods(points, seed=0))
-    assert found["trustworthiness"] < 0.6
-    assert found["recall"] < 0.1
+    assert found["trustworthiness_at_10"] < 0.6
+    assert found["recall_at_10"] < 0.1
 
 
 def test_the_space_itself_is_a_perfect_map(points):
     found = map_neighbours(points, sample_neighbourhoods(points, seed=0))
-    assert found["trustworthiness"] == 1
-    assert found["recall"] == 1
+    assert found["trustworthiness_at_10"] == 1
+    assert found["recall_at_10"] == 1
 
 
 def test_mixing_counts_neighbours_of_the_other_type():
     sampled = np.array([0, 1, 2, 3])  # points 0 and 1 are queries, 2 and 3 keys
     nearest = np.array([[1, 2], [2, 3], [3, 0], [0, 1]])
-    assert mixing(sampled, nearest, 2) == {"mixing_queries": 0.75, "mixing_keys": 0.75}
+    assert mixing(sampled, nearest, 2) == {
+        "mixing": 0.75,
+        "mixing_queries": 0.75,
+        "mixing_keys": 0.75,
+    }
 
 
 def test_sampled_queries_see_their_own_sequence_only():

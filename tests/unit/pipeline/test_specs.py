@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import specs
 from pipeline.errors import InputError
-from pipeline.specs import AtlasSpec, atlas_key, capture_key, digest, map_key
+from pipeline.specs import AtlasSpec, MapSpec, atlas_key, capture_key, digest, map_key
 
 SPEC = AtlasSpec("minilm", "sentences")
 FILES = {"model.safetensors": "ab", "tokenizer.json": "cd"}
@@ -40,11 +40,12 @@ def test_bad_options_are_refused_with_what_was_found(changes, found):
 
 def test_maps_come_pca_first_and_3d_only_where_it_is_usual():
     spec = replace(SPEC, methods=("tsne", "pca", "umap"))
-    assert spec.maps == [("pca", 2), ("pca", 3), ("umap", 2), ("tsne", 2)]
+    assert [m.name for m in spec.maps] == ["pca_2d", "pca_3d", "umap_2d", "tsne_2d"]
 
 
 def test_requested_dims_hold_for_every_method():
-    assert replace(SPEC, methods=("tsne",), dims=(3, 2)).maps == [("tsne", 2), ("tsne", 3)]
+    found = replace(SPEC, methods=("tsne",), dims=(3, 2)).maps
+    assert [m.name for m in found] == ["tsne_2d", "tsne_3d"]
 
 
 def test_equal_inputs_have_equal_keys_however_they_are_written():
@@ -71,28 +72,49 @@ def test_the_seed_changes_the_key_and_what_only_maps_need_does_not():
     assert capture_key(replace(SPEC, methods=("pca",), dims=(2,)), **CAPTURE) == key
 
 
-def test_every_field_of_a_map_changes_its_key():
-    keys = {
-        map_key("a", "tsne", 2, seed=0),
-        map_key("b", "tsne", 2, seed=0),
-        map_key("a", "umap", 2, seed=0),
-        map_key("a", "tsne", 3, seed=0),
-        map_key("a", "tsne", 2, seed=1),
-    }
-    assert len(keys) == 5
+MAP = MapSpec("tsne", 2, seed=0, guidance=0.0, neighbours="plain")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"method": "umap"}, {"dims": 3}, {"seed": 1}, {"guidance": 0.1}, {"neighbours": "balanced"}],
+)
+def test_every_field_of_a_map_changes_its_key(change):
+    assert map_key("a", replace(MAP, **change)) != map_key("a", MAP)
+
+
+def test_another_atlas_has_other_maps():
+    assert map_key("b", MAP) != map_key("a", MAP)
+
+
+def test_equal_guidance_is_one_map_however_it_is_written():
+    assert map_key("a", replace(MAP, guidance=0)) == map_key("a", MAP)
+
+
+def test_guidance_leaves_pca_alone():
+    maps = {spec.name: spec for spec in replace(SPEC, guidance=0.3, dims=(2,)).maps}
+    assert maps["pca_2d"] == MapSpec("pca", 2, SPEC.seed)
+    assert maps["tsne_2d"].guidance == 0.3
+
+
+@pytest.mark.parametrize("guidance", [-0.1, 0.51, float("nan")])
+def test_guidance_outside_its_range_is_refused(guidance):
+    with pytest.raises(InputError, match="guidance"):
+        replace(SPEC, guidance=guidance)
 
 
 def test_normalisation_changes_the_atlas():
     assert atlas_key("a", "paper") != atlas_key("a", "faithful")
 
 
-@pytest.mark.parametrize("stage", ["capture", "atlas", "tsne"])
+@pytest.mark.parametrize("stage", ["capture", "atlas", "tsne", "quality"])
 def test_a_new_stage_version_changes_its_key(monkeypatch, stage):
     def key():
         return {
             "capture": lambda: capture_key(SPEC, **CAPTURE),
             "atlas": lambda: atlas_key("a", "paper"),
-            "tsne": lambda: map_key("a", "tsne", 2, seed=0),
+            "tsne": lambda: map_key("a", MAP),
+            "quality": lambda: map_key("a", MAP),
         }[stage]()
 
     before = key()

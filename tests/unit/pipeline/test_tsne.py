@@ -13,7 +13,7 @@ from sklearn.manifold._t_sne import _joint_probabilities_nn
 from pipeline.normalise import unit_rows
 from pipeline.projection import METHODS
 from pipeline.projection.gradient import gradient
-from pipeline.projection.knn import nearest_neighbours
+from pipeline.projection.knn import balanced_neighbours, nearest_neighbours
 from pipeline.projection.tsne import joint_affinities
 
 
@@ -76,6 +76,15 @@ def test_affinities_are_symmetric_and_sum_to_one(affinities):
     assert dense.dtype == np.float32
     assert np.array_equal(dense, dense.T)
     assert dense.sum(dtype=np.float64) == pytest.approx(1, abs=1e-6)
+
+
+def test_balanced_affinities_are_half_of_each_type():
+    points = directions(400)
+    points[:200, 0] += 5
+    dense = joint_affinities(balanced_neighbours(unit_rows(points))).toarray()
+    assert np.array_equal(dense, dense.T)
+    own_type = dense[:200, :200].sum() + dense[200:, 200:].sum()
+    assert own_type == pytest.approx(0.5, abs=1e-5)
 
 
 def test_equal_neighbours_share_the_affinity():
