@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, abort, request
 from numpy.typing import NDArray
 
 from app.theme import PALETTES, THEMES, lookup_table
-from pipeline.atlas import Capture
+from pipeline.captured import Capture
 from pipeline.errors import PipelineError
 from pipeline.service import MapView, Service
 

@@ -34,9 +34,8 @@ from pipeline.quality import (
     map_neighbours,
     mixing,
     sample_neighbourhoods,
-    sample_query_rows,
 )
-from pipeline.sampling import N_PAIRS, sample_pairs
+from pipeline.sampling import N_PAIRS, sample_pairs, sample_query_rows
 from pipeline.specs import AtlasSpec, MapSpec
 from pipeline.store import Store
 
@@ -158,7 +157,7 @@ def _measure_space(task: Task, atlas: Atlas, scale: float) -> dict[str, Any]:
     shift = (scale * mean_query - mean_key / scale).astype(np.float32)
     rows, points = _normalised(task, atlas, Normalisation(scale, shift, np.empty(0)))
     space = sample_neighbourhoods(points, seed=0)
-    figures = mixing(space.sampled, space.nearest, points.shape[0])
+    figures = mixing(space.sampled, space.nearest, space.n_queries)
     figures |= _correlation(atlas, task, points, rows, cosine=True)
     return {"normalisation": "scale", "scale": scale, "map": None, "figures": figures}
 

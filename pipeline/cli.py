@@ -16,16 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.atlas import read_atlas, read_cells, read_coordinates
 from pipeline.build import build_atlas, find_built, hub_cache
 from pipeline.catalogue import list_models
 from pipeline.corpora import list_corpora
 from pipeline.device import resolve_device
 from pipeline.errors import InputError, PipelineError
+from pipeline.exports import attention_arrays, head_arrays, save_arrays
 from pipeline.records import Progress
 from pipeline.specs import (
     DEFAULT_GUIDANCE,
@@ -230,65 +228,17 @@ def _story(result: dict[str, Any]) -> list[str]:
 
 
 def _head(options: argparse.Namespace) -> None:
-    store = _store()
-    atlas = read_atlas(store, options.atlas)
-    layer, head = options.layer, options.head
-    vectors = atlas.capture.vectors(layer, head)
-    queries, keys = atlas.normalised(layer, head)
-    tokens = atlas.capture.tokens
-    arrays = {
-        "queries": vectors.queries,
-        "keys": vectors.keys,
-        "normalised_queries": queries,
-        "normalised_keys": keys,
-        "token_text": np.array(tokens.token_text),
-        "sequence_index": tokens.sequence_index,
-        "token_index": tokens.token_index,
-        "query_tokens": _all_or(atlas.capture.query_tokens, tokens.n_tokens),
-        "key_tokens": _all_or(atlas.capture.key_tokens, tokens.n_tokens),
-    }
-    map_sets = [record for record in store.records("map") if record["atlas"] == atlas.key]
-    # Of maps with several guidances, those of the default are exported: they come last.
-    for map_set in sorted(map_sets, key=lambda record: record["guidance"] == DEFAULT_GUIDANCE):
-        [cell] = read_cells(store, map_set["key"], [(layer, head)])
-        if cell is not None:
-            name = f"{map_set['method']}_{map_set['dims']}d"
-            arrays[name] = np.asarray(read_coordinates(store, cell))
-    _save(options.out, arrays)
+    _save(options, head_arrays(_store(), options.atlas, options.layer, options.head))
 
 
 def _attention(options: argparse.Namespace) -> None:
-    capture = read_atlas(_store(), options.atlas).capture
-    weights = capture.attention(options.sequence, options.layer, options.head)
-    text = np.array(capture.tokens.token_text)
-    n_tokens, sequence = capture.n_tokens, options.sequence
-    query, key = (
-        text[_all_or(tokens, n_tokens)[slice(*offset[sequence : sequence + 2])]]
-        for tokens, offset in (
-            (capture.query_tokens, capture.query_offset), (capture.key_tokens, capture.key_offset)
-        )
-    )  # fmt: skip
-    arrays = {"weights": weights, "query_text": query, "key_text": key}
-    _save(options.out, arrays | ({} if capture.query_tokens is not None else {"token_text": key}))
+    place = options.sequence, options.layer, options.head
+    _save(options, attention_arrays(_store(), options.atlas, *place))
 
 
-def _all_or(tokens: NDArray[np.int64] | None, n_tokens: int) -> NDArray[np.int64]:
-    return np.arange(n_tokens) if tokens is None else tokens
-
-
-def _save(out: Path, arrays: dict[str, Any]) -> None:
-    """Write a .npz under exactly the given name, whole or not at all."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-        temporary.replace(out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"--out {out}: {error.strerror}; expected a file name in a folder that can be written"
-        ) from error
-    print_line(sys.stderr, f"wrote {out}: {', '.join(arrays)}")
+def _save(options: argparse.Namespace, arrays: dict[str, Any]) -> None:
+    save_arrays(options.out, arrays)
+    print_line(sys.stderr, f"wrote {options.out}: {', '.join(arrays)}")
 
 
 class _ProgressBar:

@@ -20,9 +20,8 @@ from pipeline.quality import (
     map_neighbours,
     mixing,
     sample_neighbourhoods,
-    sample_query_rows,
 )
-from pipeline.sampling import N_PAIRS, sample_pairs
+from pipeline.sampling import N_PAIRS, sample_pairs, sample_query_rows
 from pipeline.specs import MapSpec, head_key
 from pipeline.store import Store
 

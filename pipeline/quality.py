@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from pipeline.sampling import Reachable, reached
+from pipeline.sampling import QueryRows
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -21,52 +21,7 @@ Int64 = NDArray[np.int64]
 N_NEIGHBOURS = 10
 # Points of each type whose neighbours are compared; the standard error of a share is then < 0.023.
 N_SAMPLED = 500
-N_SAMPLED_QUERIES = 512
 N_NEAREST_KEYS = 3
-MIN_KEYS = 3
-
-
-@dataclass(frozen=True)
-class QueryRows:
-    """Sampled queries, each with all keys of its sequence that it can reach.
-
-    Parameters
-    ----------
-    query_index : (n,) int64 token numbers.
-    key_index : (n, longest) int64 token numbers; what is not reachable is filled with any number.
-    reachable : (n, longest) bool.
-    """
-
-    query_index: Int64
-    key_index: Int64
-    reachable: NDArray[np.bool_]
-
-
-def sample_query_rows(
-    offset: Int64, reachable: Reachable, *, seed: int, key_offset: Int64 | None = None
-) -> QueryRows:
-    """Sample queries that reach at least three keys.
-
-    Parameters
-    ----------
-    offset : (n_sequences + 1,) int64 rows of the queries of each sequence.
-    reachable : as for `sampling.reached`.
-    seed : of the sample of at most 512 queries.
-    key_offset : the same of the keys; None when they are the tokens that ask.
-    """
-    key_offset = offset if key_offset is None else key_offset
-    lengths, widths = np.diff(offset), np.diff(key_offset)
-    sequence = np.repeat(np.arange(lengths.size), lengths)
-    position = np.arange(offset[-1]) - offset[sequence]
-    order = np.random.default_rng(seed).permutation(offset[-1])
-    chosen = order[: 4 * N_SAMPLED_QUERIES]
-    places = np.arange(int(widths.max()))
-    kept = places[None, :] < widths[sequence[chosen], None]
-    kept &= reached(reachable, sequence[chosen, None], position[chosen, None], places)
-    enough = np.flatnonzero(kept.sum(axis=1) >= MIN_KEYS)[:N_SAMPLED_QUERIES]
-    first = key_offset[sequence[chosen[enough]]]
-    keys = np.minimum(first[:, None] + places, key_offset[-1] - 1)
-    return QueryRows(chosen[enough], keys, kept[enough])
 
 
 def spearman(first: Float64, second: Float64) -> float:

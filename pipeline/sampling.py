@@ -13,6 +13,8 @@ Int64 = NDArray[np.int64]
 
 # Pairs from which the scale of a head is chosen and its pooled correlation is measured.
 N_PAIRS = 40_000
+N_SAMPLED_QUERIES = 512
+MIN_KEYS = 3
 
 
 def choose_sequences(lengths: Int64, *, max_tokens: int, seed: int) -> Int64:
@@ -154,3 +156,46 @@ def sample_pairs(
         kept = np.flatnonzero(reached(reachable, sequence, row, column))[:n_pairs]
         sequence, row, column = sequence[kept], row[kept], column[kept]
     return offset[sequence] + row, key_offset[sequence] + column
+
+
+@dataclass(frozen=True)
+class QueryRows:
+    """Sampled queries, each with all keys of its sequence that it can reach.
+
+    Parameters
+    ----------
+    query_index : (n,) int64 token numbers.
+    key_index : (n, longest) int64 token numbers; what is not reachable is filled with any number.
+    reachable : (n, longest) bool.
+    """
+
+    query_index: Int64
+    key_index: Int64
+    reachable: NDArray[np.bool_]
+
+
+def sample_query_rows(
+    offset: Int64, reachable: Reachable, *, seed: int, key_offset: Int64 | None = None
+) -> QueryRows:
+    """Sample queries that reach at least three keys.
+
+    Parameters
+    ----------
+    offset : (n_sequences + 1,) int64 rows of the queries of each sequence.
+    reachable : as for `sampling.reached`.
+    seed : of the sample of at most 512 queries.
+    key_offset : the same of the keys; None when they are the tokens that ask.
+    """
+    key_offset = offset if key_offset is None else key_offset
+    lengths, widths = np.diff(offset), np.diff(key_offset)
+    sequence = np.repeat(np.arange(lengths.size), lengths)
+    position = np.arange(offset[-1]) - offset[sequence]
+    order = np.random.default_rng(seed).permutation(offset[-1])
+    chosen = order[: 4 * N_SAMPLED_QUERIES]
+    places = np.arange(int(widths.max()))
+    kept = places[None, :] < widths[sequence[chosen], None]
+    kept &= reached(reachable, sequence[chosen, None], position[chosen, None], places)
+    enough = np.flatnonzero(kept.sum(axis=1) >= MIN_KEYS)[:N_SAMPLED_QUERIES]
+    first = key_offset[sequence[chosen[enough]]]
+    keys = np.minimum(first[:, None] + places, key_offset[-1] - 1)
+    return QueryRows(chosen[enough], keys, kept[enough])

@@ -11,15 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.atlas import (
-    Atlas,
-    Capture,
-    prefer_heads,
-    read_atlas,
-    read_capture,
-    read_cells,
-    read_coordinates,
-)
+from pipeline.atlas import Atlas, prefer_heads, read_atlas, read_cells, read_coordinates
+from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
 from pipeline.errors import InputError, JobError

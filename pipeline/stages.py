@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from pipeline.atlas import Atlas, Capture, read_capture
+from pipeline.atlas import Atlas
+from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelSource
 from pipeline.heads import MapSet
 from pipeline.normalise import choose_normalisation

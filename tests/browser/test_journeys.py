@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline.atlas import Capture, read_atlas
+from pipeline.atlas import read_atlas
+from pipeline.captured import Capture
 from pipeline.store import Store
 from tests.browser.conftest import N_SENTENCES, view_state, wait_for
 

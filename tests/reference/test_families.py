@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.atlas import Capture
+from pipeline.captured import Capture
 from pipeline.catalogue import find_source
 from pipeline.cli import main
 from pipeline.corpora import load_corpus

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.atlas import Capture, read_atlas
+from pipeline.atlas import read_atlas
+from pipeline.captured import Capture
 from pipeline.catalogue import find_source
 from pipeline.corpora import load_corpus
 from pipeline.inputs import ModelInputs

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.atlas import STRONG, Capture, read_atlas
+from pipeline.atlas import read_atlas
+from pipeline.captured import STRONG, Capture
 from pipeline.store import Store
 
 

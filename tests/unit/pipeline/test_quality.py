@@ -15,10 +15,10 @@ from pipeline.quality import (
     mixing,
     per_query_rho,
     sample_neighbourhoods,
-    sample_query_rows,
     spearman,
     top_key_share,
 )
+from pipeline.sampling import sample_query_rows
 
 N_TOKENS = 150
 
