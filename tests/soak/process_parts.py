@@ -134,10 +134,10 @@ def resumed(place: Place, count: int) -> list[Figure]:
     for number in range(count):
         store = Store(place.cache)
         jobs = JobTable(store)
-        spec = place.spec(seed=number, methods=("pca", "tsne", "umap"), dims=(2, 3)).to_json()
+        spec = place.spec(seed=number, methods=("pca", "tsne"), dims=(2, 3)).to_json()
         with supervisor(place):
             job_id = jobs.submit("build", spec, "me").id
-            _wait_for_heads(store, 2 + 48 * number)
+            _wait_for_heads(store, 2 + 32 * number)
             place.end_all()
         wait_for(lambda: not place.processes(), 10)
         finished = {path: path.stat().st_mtime_ns for path in _head_records(store)}

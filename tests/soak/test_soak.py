@@ -10,7 +10,7 @@ from tests.soak.__main__ import PARTS, run
 from tests.soak.common import make_place
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", [name for name, (_, _, count) in PARTS.items() if count])
 def test_a_small_soak_reaches_every_target(name: str, tmp_path: Path, hub_cache: Path) -> None:
     part, _, count = PARTS[name]
     figures = run(part, make_place(tmp_path, hub_cache=hub_cache), count)
