@@ -20,6 +20,7 @@ JOB_BAR = "shell-job-bar"
 CANCEL = "shell-cancel"
 TICK = "shell-tick"
 MISSING = "shell-missing"
+MISSING_TITLE = "shell-missing-title"
 MISSING_TEXT = "shell-missing-text"
 BUILD = "shell-build"
 

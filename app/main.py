@@ -22,6 +22,24 @@ from pipeline.service import Service
 
 logger = logging.getLogger(__name__)
 
+# The theme is set before anything is drawn: no page flashes in the wrong one.
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+    <head>
+        {%metas%}
+        <title>{%title%}</title>
+        <script src="/assets/60_theme.js"></script>
+        {%favicon%}
+        {%css%}
+    </head>
+    <body>
+        {%app_entry%}
+        {%config%}
+        {%scripts%}
+        {%renderer%}
+    </body>
+</html>
+"""
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
@@ -42,6 +60,8 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
         use_pages=True,
         pages_folder="",
         assets_folder=str(ASSETS),
+        assets_ignore=r"^60_theme\.js$",  # the page's head loads it
+        index_string=INDEX,
         compress=True,  # scripts and JSON; not the binary routes, which hardly shrink
         on_error=_report_error,
     )

@@ -69,7 +69,7 @@ def _header() -> Component:
 def _picture() -> Component:
     missing = html.Div(
         [
-            html.H2("Nothing to see here yet"),
+            html.H2(id=ids.MISSING_TITLE),
             html.P(id=ids.MISSING_TEXT),
             primary_button("Build it", ids.BUILD),
         ],

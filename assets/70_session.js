@@ -54,6 +54,12 @@
     return `${method_names[method]} ${dims}-D`;
   }
 
+  /** Return the heading over `missing_text`. */
+  function missing_title(atlas) {
+    if (atlas.building) return "Being built";
+    return atlas.capture ? "Not computed yet" : "Nothing to see here yet";
+  }
+
   /** Return why there is nothing to draw, or "" when there is. */
   function missing_text(atlas, { method, dims }) {
     if (!atlas.capture) {
@@ -66,7 +72,8 @@
   }
 
   qk_atlas.session = {
-    attention_lines, neighbour, address, head_address, map_name, missing_text,
+    attention_lines, neighbour, address, head_address, map_name, missing_title,
+    missing_text,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.session;
 })();

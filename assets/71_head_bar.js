@@ -47,14 +47,12 @@
     left: { layer: 0, head: -1 }, right: { layer: 0, head: 1 },
     up: { layer: -1, head: 0 }, down: { layer: 1, head: 0 },
   };
-  const arrows = { left: "‹", right: "›", up: "↑", down: "↓" };
+  const arrows = { left: "←", right: "→", up: "↑", down: "↓" };
 
   function arrow(direction, place, on_event) {
-    const text = place ? `L${place.layer} H${place.head}` : "";
-    const shown = direction === "right" ? `${text} ${arrows.right}` : `${arrows[direction]} ${text}`;
-    const button = make("button", "qk-button qk-arrow", shown.trim(), {
-      type: "button", "data-direction": direction,
-      "aria-label": place ? `layer ${place.layer} head ${place.head}` : "no head there",
+    const name = place ? `layer ${place.layer} head ${place.head}` : "no head there";
+    const button = make("button", "qk-button qk-arrow", arrows[direction], {
+      type: "button", "data-direction": direction, "aria-label": name, title: name,
     });
     button.disabled = !place;
     button.addEventListener("click", () => on_event({ type: "open", ...place }));
@@ -84,9 +82,9 @@
       back.addEventListener("click", () => on_event({ type: "back" }));
       const middle = make("span", "qk-head-title");
       middle.append(title, this.pills);
-      element.replaceChildren(
-        buttons.left, middle, buttons.right, buttons.up, buttons.down, back,
-      );
+      const around = make("span", "qk-arrows");
+      around.append(buttons.left, buttons.up, buttons.down, buttons.right);
+      element.replaceChildren(around, middle, back);
       qk_atlas.views[element.id] = this;
     }
 

@@ -16,6 +16,11 @@
 
   /** Return which page an address shows: "matrix", "head" or "other". */
   function page_of(pathname) {
+    for (const link of document.querySelectorAll(".qk-nav a")) {
+      const is_here = new URL(link.href).pathname === pathname;
+      if (is_here) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
     return { "/": "matrix", "/head": "head" }[pathname] ?? "other";
   }
 
@@ -190,7 +195,7 @@
   ) {
     const page = page_of(pathname);
     if (!atlas || !method || !place) {
-      return ["/", "/head", "", true, "", true];
+      return ["/", "/head", "", true, "", "", true];
     }
     const view = view_of({
       atlas, method, dims, encoding, palette, place: fit_place(place, atlas), picked,
@@ -211,7 +216,8 @@
     const links = ["/", "/head"].map((path) => session.address(path, view, defaults));
     const status = missing || !atlas.summary
       ? "" : `${atlas.summary} · ${session.map_name(method, dims)}`;
-    return [...links, status, !missing, missing, !missing || atlas.building];
+    const title = session.missing_title(atlas);
+    return [...links, status, !missing, title, missing, !missing || atlas.building];
   }
 
   function draw_page(state) {

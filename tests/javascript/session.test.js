@@ -46,4 +46,7 @@ test("what is missing is said in words", () => {
   assert.equal(session.missing_text(atlas, { method: "pca", dims: 2 }), "");
   assert.equal(session.missing_text({ missing: "No atlas." }, view), "No atlas.");
   assert.match(session.missing_text({ missing: "No.", building: true }, view), /being built/);
+  assert.equal(session.missing_title({ missing: "No.", building: true }), "Being built");
+  assert.equal(session.missing_title({ missing: "No." }), "Nothing to see here yet");
+  assert.equal(session.missing_title(atlas), "Not computed yet");
 });
