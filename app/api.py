@@ -6,6 +6,7 @@ named by a digest and never changes, except `cells.json`, which grows while a ma
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
@@ -16,12 +17,15 @@ from numpy.typing import NDArray
 
 from app.theme import PALETTES, THEMES, lookup_table
 from pipeline.atlas import Capture
+from pipeline.encodings import Encoding
 from pipeline.errors import PipelineError
 from pipeline.service import MapView, Service
 
 PREFIXES = (256, 512, 1000, 2000)
+N_CLASSES = 5
 DIGEST = re.compile(r"[0-9a-f]{64}")
 N_QUERY_VALUES = 128
+N_LEVELS = 127  # of a ramp; the last value of each side is for points that have none
 DEPTHS: dict[str, Any] = {"u8": np.uint8, "u16": np.dtype("<u2")}
 
 Array = NDArray[Any]
@@ -31,6 +35,7 @@ def register_routes(server: Flask, service: Service) -> None:
     """Add the data routes to the server."""
     api = Blueprint("api", __name__, url_prefix="/api")
     _add_capture_routes(api, service)
+    _add_atlas_routes(api, service)
     _add_map_routes(api, service)
 
     @api.get("/lut/<palette>/<theme>.u8")
@@ -59,9 +64,10 @@ def _add_capture_routes(api: Blueprint, service: Service) -> None:
     def order(key: str) -> Response:
         return _binary(capture_of(key).draw_order().astype("<u4"))
 
-    @api.get("/<key>/attributes.u8")
-    def attributes(key: str) -> Response:
-        return _binary(point_attributes(capture_of(key)))
+    @api.get("/<key>/attribute/<name>.u8")
+    def attribute(key: str, name: str) -> Response:
+        found = service.encoding(_checked(key), name)
+        return _binary(encoding_bytes(found, capture_of(key)))
 
     @api.get("/<key>/norms.u8")
     def all_norms(key: str) -> Response:
@@ -86,6 +92,24 @@ def _add_capture_routes(api: Blueprint, service: Service) -> None:
     @api.get("/<key>/image/<int:sequence>.png")
     def image(key: str, sequence: int) -> Response:
         return _immutable(Response(capture_of(key).image(sequence), mimetype="image/png"))
+
+
+def _add_atlas_routes(api: Blueprint, service: Service) -> None:
+    @api.get("/<key>/head/<int:layer>/<int:head>/near/<int:point>.u32")
+    def near(key: str, layer: int, head: int, point: int) -> Response:
+        found = service.nearest_points(_checked(key), layer, head, point)
+        return _binary(found.astype("<u4"))
+
+    @api.get("/<key>/head/<int:layer>/<int:head>/vectors.npz")
+    def vectors(key: str, layer: int, head: int) -> Response:
+        shown = request.args.get("map")
+        map_key = _checked(shown) if shown else None
+        file = io.BytesIO()
+        arrays: dict[str, Any] = service.head_arrays(_checked(key), layer, head, map_key)
+        np.savez_compressed(file, **arrays)
+        response = _immutable(Response(file.getvalue(), mimetype="application/octet-stream"))
+        response.headers["Content-Disposition"] = f"attachment; filename=L{layer}-H{head}.npz"
+        return response
 
 
 def _add_map_routes(api: Blueprint, service: Service) -> None:
@@ -143,7 +167,7 @@ def shorten(coordinates: Array, frame: dict[str, Any], depth: str) -> Array:
 
 
 def norm_bytes(norms: Array, shown: Array) -> Array:
-    """Return norms of one head as 0..127 for queries and 128..255 for keys.
+    """Return norms of one head as 0..126 for queries and 128..254 for keys.
 
     Parameters
     ----------
@@ -155,19 +179,18 @@ def norm_bytes(norms: Array, shown: Array) -> Array:
     return _two_sided(share, shown >= norms.size // 2)
 
 
-def point_attributes(capture: Capture) -> Array:
-    """Return (3, n_points) uint8 `type`, `position`, `position_mod_5` in draw order."""
-    tokens, order = capture.tokens, capture.draw_order()
-    is_key = order >= tokens.n_tokens
-    token = order % tokens.n_tokens
-    position = tokens.token_index[token]
-    last = np.diff(tokens.sequence_offset)[tokens.sequence_index[token]] - 1
-    share = position / np.maximum(last, 1)
-    return np.stack([
-        is_key.astype(np.uint8),
-        _two_sided(share, is_key),
-        (position % 5 + 5 * is_key).astype(np.uint8),
-    ])  # fmt: skip
+def encoding_bytes(encoding: Encoding, capture: Capture) -> Array:
+    """Return (n_points,) uint8 in draw order; what they mean depends on the ramp."""
+    order = capture.draw_order()
+    is_key = order >= capture.n_tokens
+    values = encoding.values[order % capture.n_tokens]
+    if encoding.ramp == "type":
+        return is_key.astype(np.uint8)
+    if encoding.ramp == "picture":
+        return np.nan_to_num(values).astype(np.uint8)
+    if encoding.ramp == "discrete":
+        return (values + N_CLASSES * is_key).astype(np.uint8)
+    return _two_sided(values, is_key)
 
 
 def token_columns(capture: Capture) -> dict[str, Any]:
@@ -183,6 +206,8 @@ def token_columns(capture: Capture) -> dict[str, Any]:
         "row": tokens.row.tolist(),
         "column": tokens.column.tolist(),
         "grid": tokens.grid,
+        "query_tokens": None,
+        "key_tokens": None,
         "sequences": [
             {"label": label, "length": length}
             for label, length in zip(labels, lengths, strict=True)
@@ -208,8 +233,8 @@ def cell_list(view: MapView) -> dict[str, Any]:
 
 
 def _two_sided(share: Array, is_key: Array) -> Array:
-    """Return shares 0..1 as 0..127 for queries and 128..255 for keys."""
-    steps = np.rint(np.clip(share, 0, 1) * (N_QUERY_VALUES - 1))
+    """Return shares 0..1 as 0..126 for queries and 128..254 for keys, NaN as 127 and 255."""
+    steps = np.nan_to_num(np.rint(np.clip(share, 0, 1) * (N_LEVELS - 1)), nan=N_LEVELS)
     return (steps + N_QUERY_VALUES * is_key).astype(np.uint8)
 
 

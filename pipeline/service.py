@@ -5,21 +5,30 @@ Never imports torch: what has to be computed becomes a job of the worker process
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.atlas import Atlas, Capture, read_atlas, read_capture, read_cells, read_coordinates
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
+from pipeline.encodings import Encoding, encode, list_encodings
 from pipeline.errors import InputError
 from pipeline.jobs import JobRecord, JobTable
-from pipeline.search import find_tokens
+from pipeline.search import Found, find_tokens
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
 
 BUILD = "build"
+N_NEIGHBOURS = 10
+
+Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,8 @@ class Service:
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.
         self._capture = lru_cache(maxsize=16)(self._read_capture)
+        self._encoding = lru_cache(maxsize=32)(self._encode)
+        self._unit_points = lru_cache(maxsize=4)(self._read_unit_points)
         self._maps: dict[str, MapView] = {}
 
     def models(self) -> list[ModelState]:
@@ -133,9 +144,17 @@ class Service:
         """Return the (n_points, dims) float32 coordinates of a cell of a map."""
         return read_coordinates(self._store, cell)
 
-    def search(self, capture_key: str, query: str) -> list[int]:
-        """Return the numbers of the tokens that say a word; see `pipeline.search.find_tokens`."""
-        return [int(i) for i in find_tokens(self.capture(capture_key).tokens, query)]
+    def search(self, capture_key: str, query: str, *, manner: str = "word") -> list[Found]:
+        """Return the tokens that say the searched terms; see `pipeline.search.find_tokens`."""
+        return find_tokens(self.capture(capture_key).tokens, query, manner=manner)
+
+    def encodings(self, capture_key: str) -> dict[str, tuple[str, str]]:
+        """Return name -> (words, ramp) of what the colour of a point can stand for."""
+        return list_encodings(self.capture(capture_key))
+
+    def encoding(self, capture_key: str, name: str) -> Encoding:
+        """Return what one colouring says of every token; see `pipeline.encodings.encode`."""
+        return self._encoding(capture_key, name)
 
     def build(self, spec: AtlasSpec, *, owner: str) -> JobRecord:
         """Queue a build, or join an equal one.
@@ -170,6 +189,58 @@ class Service:
         """Return the newest build of a model and a corpus, whatever became of it."""
         return self._newest(model, corpus, live=False)
 
+    def nearest_points(self, atlas_key: str, layer: int, head: int, point: int) -> Int64:
+        """Return the ten points nearest to one in the joint embedding of a head, nearest first.
+
+        Raises
+        ------
+        InputError
+            if there is no such head or point.
+        """
+        points = self._unit_points(atlas_key, layer, head)
+        if not 0 <= point < points.shape[0]:
+            raise InputError(f"point: found {point}, expected 0 to {points.shape[0] - 1}")
+        closeness = points @ points[point]
+        closeness[point] = -np.inf
+        nearest = np.argsort(-closeness, kind="stable")[:N_NEIGHBOURS]
+        return nearest.astype(np.int64)
+
+    def head_arrays(
+        self, atlas_key: str, layer: int, head: int, map_key: str | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return what is known of one head as named arrays, with their provenance as text.
+
+        Parameters
+        ----------
+        map_key : of the map whose coordinates go with them, None for none.
+        """
+        atlas = self.atlas(atlas_key)
+        vectors = atlas.capture.vectors(layer, head)
+        tokens = atlas.capture.tokens
+        facts = {name: atlas.record[name] for name in ("model", "corpus", "normalisation", "seed")}
+        facts |= {"atlas": atlas_key, "layer": layer, "head": head,
+                  "revision": atlas.capture.record["model"]["revision"]}  # fmt: skip
+        arrays: dict[str, NDArray[Any]] = {
+            "queries": vectors.queries, "keys": vectors.keys,
+            "token_text": np.array(tokens.token_text), "sequence_index": tokens.sequence_index,
+            "token_index": tokens.token_index,
+        }  # fmt: skip
+        if map_key is not None:
+            view = self.map_view(map_key)
+            cell = view.cells[view.capture.cell(layer, head)]
+            if cell is not None:
+                arrays["coordinates"] = np.asarray(self.coordinates(cell))
+                facts |= {"method": view.record["method"], "dims": view.record["dims"]}
+        return arrays | {"provenance": np.array(json.dumps(facts))}
+
+    def norm_range(self, capture_key: str, place: Mapping[str, Any] | None) -> tuple[float, float]:
+        """Return the least and the greatest raw norm of one head, or of all for None."""
+        capture = self.capture(capture_key)
+        norms = capture.norms()
+        if place is not None:
+            norms = norms[capture.cell(int(place["layer"]), int(place["head"]))]
+        return float(norms.min()), float(norms.max())
+
     def _newest(self, model: str, corpus: str, *, live: bool) -> JobRecord | None:
         for job in reversed(self._jobs.list()):
             if (job.spec["model"], job.spec["corpus"]) == (model, corpus):
@@ -181,6 +252,12 @@ class Service:
         if capture is None:
             raise InputError(f"capture {key} is not in the cache; build its atlas again")
         return capture
+
+    def _read_unit_points(self, atlas_key: str, layer: int, head: int) -> NDArray[np.float32]:
+        return self.atlas(atlas_key).unit_points(layer, head)
+
+    def _encode(self, capture_key: str, name: str) -> Encoding:
+        return encode(self.capture(capture_key), name)
 
     def _read_map(self, key: str) -> MapView:
         record = self._store.get_record(key)

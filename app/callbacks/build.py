@@ -33,7 +33,7 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
         Output(ids.JOB, "data", allow_duplicate=True),
         Output(ids.NOTICES, "children", allow_duplicate=True),
         Input(ids.BUILD, "n_clicks"),
-        State(ids.MODEL, "value"), State(ids.CORPUS, "value"), State(ids.NORMALISATION, "data"),
+        State(ids.MODEL, "value"), State(ids.CORPUS, "value"), State(ids.NORMALISATION, "value"),
         State(ids.METHOD, "value"), State(ids.DIMS, "value"), State(ids.ATLAS, "data"),
         prevent_initial_call=True,
     )  # fmt: skip
