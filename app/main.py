@@ -14,7 +14,7 @@ from dash import Dash
 from flask import Response
 
 from app import api, ids, security, shell
-from app.callbacks import atlas, build, client, find
+from app.callbacks import atlas, build, client, find, trust
 from app.pages import about, head, matrix
 from app.pages import build as build_page
 from app.settings import Settings
@@ -78,6 +78,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     atlas.register(app, service)
     build.register(app, service, allow_any_model=allow_any_model)
     find.register(app, service)
+    trust.register(app, service)
     client.register(app)
     api.register_routes(app.server, service)
     _add_health(app, is_ready)

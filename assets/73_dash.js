@@ -54,7 +54,7 @@
   ) {
     const page = page_of(pathname);
     if (!atlas || !method || !place) {
-      return ["/", "/head", "", true, "", "", true];
+      return ["/", "/head", "", true, "", "", true, ""];
     }
     const view = view_of({
       atlas, method, dims, encoding, palette, place: fit_place(place, atlas), picked,
@@ -76,7 +76,8 @@
     const status = missing || !atlas.summary
       ? "" : `${atlas.summary} · ${session.map_name(method, dims)}`;
     const title = session.missing_title(atlas);
-    return [...links, status, !missing, title, missing, !missing || atlas.building];
+    const hidden = [!missing, title, missing, !missing || atlas.building];
+    return [...links, status, ...hidden, session.state_word(atlas, now.map)];
   }
 
   function toggle_theme(n_clicks) {

@@ -21,6 +21,7 @@ from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
 from pipeline.encodings import Encoding, encode, list_encodings
 from pipeline.errors import InputError
 from pipeline.jobs import JobRecord, JobTable
+from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
@@ -181,6 +182,15 @@ class Service:
         """Ask a job to stop."""
         self._jobs.cancel(job_id)
 
+    def seconds_per_head(self, usual: float) -> float:
+        """Return what a head cost in the last build that made maps, or what is usual."""
+        for job in reversed(self._jobs.list()):
+            maps_s = ((job.result or {}).get("seconds") or {}).get("maps", 0)
+            n_heads = sum(map(len, (job.result or {}).get("scale") or []))
+            if maps_s > 1 and n_heads:
+                return float(maps_s) / n_heads
+        return usual
+
     def live_build(self, model: str, corpus: str) -> JobRecord | None:
         """Return the newest build of a model and a corpus that waits or runs."""
         return self._newest(model, corpus, live=True)
@@ -232,6 +242,22 @@ class Service:
                 arrays["coordinates"] = np.asarray(self.coordinates(cell))
                 facts |= {"method": view.record["method"], "dims": view.record["dims"]}
         return arrays | {"provenance": np.array(json.dumps(facts))}
+
+    def head_report(
+        self, atlas_key: str, layer: int, head: int, map_key: str | None
+    ) -> tuple[HeadReport, dict[str, Any]]:
+        """Look at one head on a map; see `pipeline.report`. Also returns its stored figures."""
+        atlas = self.atlas(atlas_key)
+        cell = None
+        if map_key is not None:
+            cell = self.map_view(map_key).cells[atlas.capture.cell(layer, head)]
+        coordinates = None if cell is None else np.asarray(self.coordinates(cell))
+        quality: dict[str, Any] = (cell or {}).get("quality") or {}
+        return report_head(atlas, layer, head, coordinates), quality
+
+    def judge(self, quality: dict[str, Any]) -> list[tuple[str, str]]:
+        """Say in plain words what the figures of a map mean; see `pipeline.report.judge`."""
+        return judge(quality)
 
     def norm_range(self, capture_key: str, place: Mapping[str, Any] | None) -> tuple[float, float]:
         """Return the least and the greatest raw norm of one head, or of all for None."""

@@ -15,7 +15,7 @@ def register(app: Dash) -> None:
         Output(ids.STATUS, "children"),
         Output(ids.MISSING, "hidden"), Output(ids.MISSING_TITLE, "children"),
         Output(ids.MISSING_TEXT, "children"),
-        Output(ids.BUILD, "hidden"),
+        Output(ids.BUILD, "hidden"), Output(ids.STATE_PILL, "children"),
         Input(ids.LOCATION, "pathname"), Input(ids.ATLAS, "data"), Input(ids.METHOD, "value"),
         Input(ids.DIMS, "value"), Input(ids.ENCODING, "value"), Input(ids.PALETTE, "value"),
         Input(ids.SCALE, "value"), Input(ids.NORM_SCALE, "value"), Input(ids.SHOW, "value"),

@@ -40,6 +40,9 @@ HELP = {
 }
 
 
+SHOWN = ["labels", "lines", "size_by_norm", "neighbours", "pictures"]  # words: callbacks/trust.py
+
+
 def control_column() -> Component:
     """Return the column; its values are set when a link is opened."""
     return html.Aside(
@@ -127,12 +130,6 @@ def _search_box() -> Component:
 def _show() -> Component:
     return dcc.Checklist(
         id=ids.SHOW,
-        options=[
-            {"value": "labels", "label": "token labels"},
-            {"value": "lines", "label": "attention lines"},
-            {"value": "size_by_norm", "label": "size by norm"},
-            {"value": "neighbours", "label": "true neighbours"},
-            {"value": "pictures", "label": "patches as pictures"},
-        ],
+        options=SHOWN,
         value=["lines", "pictures"],
     )

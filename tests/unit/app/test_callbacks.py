@@ -10,8 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.callbacks.atlas import choices, describe, encoding_options, usual_method
-from app.callbacks.build import tell
+from app.callbacks.build import estimate, tell
 from app.callbacks.find import meaning, search
+from app.callbacks.trust import look, show_norms, show_options, show_trust
 from app.view_state import ViewState
 from pipeline.jobs import JobRecord
 from pipeline.service import Service
@@ -143,3 +144,45 @@ def test_a_callback_with_nonsense_is_no_fault_of_the_server(
         {"id": "controls-search-count", "property": "children"},
     ]
     assert client.post("/_dash-update-component", json=body).status_code == 200
+
+
+def test_the_panels_look_at_the_head_of_the_page(
+    service: Service, tiny_atlas: dict[str, Any], tiny_corpus: Path
+) -> None:
+    atlas = describe(service, "tiny/bert", str(tiny_corpus), "faithful")
+    found = look(service, atlas, {"layer": 1, "head": 2}, "pca_2")
+    assert not isinstance(found, str)
+    report, quality = found
+    assert report.map_rho == pytest.approx(quality["spearman"], abs=1e-6)
+    panel = show_trust(report, quality, service.judge(quality), LOOK)
+    assert "How far can I trust this?" in str(panel)
+    assert "Mean of queries" in str(show_norms(report, LOOK))
+
+
+LOOK = {"palette": "default", "theme": "light"}
+
+
+def test_without_an_atlas_the_panels_say_so(service: Service) -> None:
+    assert look(service, None, {"layer": 0, "head": 0}, "pca_2") == (
+        "There is no head to look at yet."
+    )
+
+
+def test_sizes_are_offered_only_where_norms_differ(
+    service: Service, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atlas = describe(service, "tiny/bert", str(tiny_corpus), "faithful")
+    place = {"layer": 0, "head": 0}
+    found = {one["value"]: one for one in show_options(service, atlas, place)}
+    assert not found["size_by_norm"]["disabled"]
+    assert "pictures" not in found
+    monkeypatch.setattr(service, "norm_range", lambda *_: (8.0, 8.05))
+    found = {one["value"]: one for one in show_options(service, atlas, place)}
+    assert found["size_by_norm"]["disabled"]
+    assert "within 1 %" in found["size_by_norm"]["label"]
+
+
+def test_the_cost_of_a_build_is_told_before(service: Service) -> None:
+    words = estimate(service, "minilm", "sentences")
+    assert words.startswith("72 heads with about 10,500 points each")
+    assert estimate(service, "my/model", "sentences") == ""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app.theme import (
+    CHART,
     DISCRETE,
     PALETTES,
     RAMPS,
@@ -131,8 +132,8 @@ def test_the_legend_shows_colours_of_the_table(ramp: str, palette: str, theme: s
         assert len(entries) == n_colours
         for _, colour in entries:
             rgb = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
-            # The stops lie between two of the 127 steps; a step is at most 6 units wide.
-            assert np.abs(known - rgb).max(axis=1).min() <= 3
+            # The stops lie between two of the 127 steps; a step is at most 8 units wide.
+            assert np.abs(known - rgb).max(axis=1).min() <= 4
 
 
 def test_the_legend_of_the_type_names_both_sides() -> None:
@@ -189,3 +190,10 @@ def test_the_style_sheet_has_the_same_query_and_key_colours(palette: str, theme:
         variables |= css_variables('html[data-qk-palette="classic"]')
     for side in SIDES:
         assert variables[f"--qk-{side}"] == SCALES[palette][theme][side][1]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_charts_have_the_colours_of_the_style_sheet(theme: str) -> None:
+    variables = theme_variables(theme)
+    assert CHART[theme]["text"] == variables["--qk-text-2"]
+    assert CHART[theme]["grid"] == variables["--qk-hairline"]
