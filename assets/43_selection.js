@@ -87,7 +87,7 @@
 
     buttons() {
       const tools = make("div", "qk-panel-tools");
-      const names = { csv: "export CSV", project: "re-project", clear: "clear" };
+      const names = { csv: "export CSV", clear: "clear" };
       for (const [type, words] of Object.entries(names)) {
         const button = make("button", "qk-button", words, { type: "button" });
         button.addEventListener("click", () => this.on_event({ type }));

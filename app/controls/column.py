@@ -14,6 +14,8 @@ from app.view_state import ENCODINGS
 
 METHODS = (("tsne", "t-SNE"), ("umap", "UMAP"), ("pca", "PCA"))
 NORMALISATIONS = (("faithful", "faithful"), ("paper", "paper"), ("none", "none"))
+# Until an atlas says which of them it has, and in which words.
+COLOURINGS = [(name, name.replace("_", " ")) for name in ENCODINGS]
 MANNERS = (
     ("word", "whole token"), ("prefix", "beginning"), ("substring", "part"),
     ("regex", "regular expression"),
@@ -55,7 +57,7 @@ def control_column() -> Component:
                        "qk-of-matrix"),
             ]),
             _group("Colour", [
-                _field("Colour by", _choice(ids.ENCODING, [(name, name) for name in ENCODINGS])),
+                _field("Colour by", _choice(ids.ENCODING, COLOURINGS)),
                 _field("Norm scale", _segments(
                     ids.NORM_SCALE, (("own", "own"), ("common", "common")), "own"), "qk-of-norm"),
                 _field("Palette",

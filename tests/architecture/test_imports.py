@@ -42,6 +42,7 @@ PIPELINE_LEVELS = (
     {"store", "corpora", "sampling", "normalise", "projection", "quality"},
     {"models", "capture"},
     {"extract", "attention", "headscores"},
+    {"encodings", "report", "search"},
     {"worker", "jobs"},
     {"service"},
     {"cli"},
