@@ -1,6 +1,6 @@
 "use strict";
 // Mends what Dash's controls tell assistive technology: its radio buttons and check boxes call
-// themselves options of a list, and its dropdowns have a second, hidden stop for the Tab key.
+// themselves options of a list, and its dropdowns take the Tab key with a hidden input.
 
 (() => {
   const choices = ".dash-options-list:has(> label input)";
@@ -31,7 +31,10 @@
       if (!label.closest(in_menu)) mend_group(label.parentElement);
     }
     for (const stop of document.querySelectorAll('.dash-dropdown-focus-target[tabindex="0"]')) {
+      const button = stop.parentElement.querySelector("button.dash-dropdown");
+      if (!button) continue;
       stop.tabIndex = -1;
+      button.tabIndex = 0;
     }
   }
 

@@ -318,6 +318,15 @@ def test_hostile_tokens_and_columns_are_shown_literally(new_page: NewPage, hosti
     expect(page.locator("#controls-search-count")).to_have_text("0 tokens")
 
 
+def test_a_menu_of_choices_is_reached_and_opened_by_keyboard(new_page: NewPage) -> None:
+    page = open_matrix(new_page)
+    page.locator(SEARCH).focus()
+    page.keyboard.press("Tab")
+    expect(page.locator("#controls-manner")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("option", name="regular expression", exact=True)).to_be_visible()
+
+
 def test_the_page_that_is_open_is_marked_and_keys_are_listed(new_page: NewPage) -> None:
     page = open_matrix(new_page)
     expect(page.locator('.qk-nav a[aria-current="page"]')).to_have_text("Matrix")
