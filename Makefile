@@ -1,7 +1,7 @@
 # make run: the dashboard. make test: everything CI checks. Each does its own set-up.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run test lint setup setup-dev bench soak clean-venv
+.PHONY: run test lint setup setup-dev bench bench-browser soak clean-venv
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,6 +21,7 @@ setup: $(RUN_STAMP)
 
 setup-dev: $(DEV_STAMP)
 	@VENV="$(VENV)" scripts/install-browser
+	@npm ci --silent --no-audit --no-fund
 
 test: setup-dev lint
 	$(BIN)/python -m pytest
@@ -46,6 +47,9 @@ bench: setup
 # Some parts: make soak PARTS="kills power"
 soak: $(DEV_STAMP)
 	$(BIN)/python -m tests.soak $(PARTS)
+
+bench-browser: setup-dev
+	$(BIN)/python -m benchmarks.browser
 
 $(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" PIP_OPTIONS="$(PIP_OPTIONS)" scripts/install-python

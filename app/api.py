@@ -6,6 +6,7 @@ named by a digest and never changes, except `cells.json`, which grows while a ma
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from typing import Any
@@ -16,12 +17,16 @@ from numpy.typing import NDArray
 
 from app.theme import PALETTES, THEMES, lookup_table
 from pipeline.captured import Capture
+from pipeline.encodings import Encoding
 from pipeline.errors import PipelineError
-from pipeline.service import MapView, Service
+from pipeline.map_view import MapView
+from pipeline.service import Service
 
 PREFIXES = (256, 512, 1000, 2000)
+N_CLASSES = 5
 DIGEST = re.compile(r"[0-9a-f]{64}")
 N_QUERY_VALUES = 128
+N_LEVELS = 127  # of a ramp; the last value of each side is for points that have none
 DEPTHS: dict[str, Any] = {"u8": np.uint8, "u16": np.dtype("<u2")}
 
 Array = NDArray[Any]
@@ -31,6 +36,7 @@ def register_routes(server: Flask, service: Service) -> None:
     """Add the data routes to the server."""
     api = Blueprint("api", __name__, url_prefix="/api")
     _add_capture_routes(api, service)
+    _add_atlas_routes(api, service)
     _add_map_routes(api, service)
 
     @api.get("/lut/<palette>/<theme>.u8")
@@ -59,9 +65,10 @@ def _add_capture_routes(api: Blueprint, service: Service) -> None:
     def order(key: str) -> Response:
         return _binary(capture_of(key).draw_order().astype("<u4"))
 
-    @api.get("/<key>/attributes.u8")
-    def attributes(key: str) -> Response:
-        return _binary(point_attributes(capture_of(key)))
+    @api.get("/<key>/attribute/<name>.u8")
+    def attribute(key: str, name: str) -> Response:
+        found = service.encoding(_checked(key), name)
+        return _binary(encoding_bytes(found, capture_of(key)))
 
     @api.get("/<key>/norms.u8")
     def all_norms(key: str) -> Response:
@@ -88,6 +95,22 @@ def _add_capture_routes(api: Blueprint, service: Service) -> None:
     @api.get("/<key>/image/<int:sequence>.png")
     def image(key: str, sequence: int) -> Response:
         return _immutable(Response(capture_of(key).image(sequence), mimetype="image/png"))
+
+
+def _add_atlas_routes(api: Blueprint, service: Service) -> None:
+    @api.get("/<key>/head/<int:layer>/<int:head>/near/<int:point>.u32")
+    def near(key: str, layer: int, head: int, point: int) -> Response:
+        found = service.nearest_points(_checked(key), layer, head, point)
+        return _binary(found.astype("<u4"))
+
+    @api.get("/<key>/head/<int:layer>/<int:head>/vectors.npz")
+    def vectors(key: str, layer: int, head: int) -> Response:
+        file = io.BytesIO()
+        np.savez_compressed(file, **service.head_arrays(_checked(key), layer, head))
+        response = Response(file.getvalue(), mimetype="application/octet-stream")
+        response.headers["Cache-Control"] = "no-store"  # maps are added while they are made
+        response.headers["Content-Disposition"] = f"attachment; filename=L{layer}-H{head}.npz"
+        return response
 
 
 def _add_map_routes(api: Blueprint, service: Service) -> None:
@@ -145,7 +168,7 @@ def shorten(coordinates: Array, frame: dict[str, Any], depth: str) -> Array:
 
 
 def norm_bytes(norms: Array, shown: Array, n_queries: int) -> Array:
-    """Return norms of one head as 0..127 for queries and 128..255 for keys.
+    """Return norms of one head as 0..126 for queries and 128..254 for keys.
 
     Parameters
     ----------
@@ -158,24 +181,18 @@ def norm_bytes(norms: Array, shown: Array, n_queries: int) -> Array:
     return _two_sided(share, shown >= n_queries)
 
 
-def point_attributes(capture: Capture) -> Array:
-    """Return (3, n_points) uint8 `type`, `position`, `position_mod_5` in draw order."""
-    tokens, order = capture.tokens, capture.draw_order()
+def encoding_bytes(encoding: Encoding, capture: Capture) -> Array:
+    """Return (n_points,) uint8 in draw order; what they mean depends on the ramp."""
+    order = capture.draw_order()
     is_key = order >= capture.n_queries
-    everything = np.arange(tokens.n_tokens)
-    queries, keys = (
-        everything if some is None else some for some in (capture.query_tokens, capture.key_tokens)
-    )
-    token = np.concatenate([queries, keys])[order]
-    position = tokens.token_index[token]
-    lengths = [np.diff(offset) for offset in (capture.query_offset, capture.key_offset)]
-    last = np.where(is_key, *(x[tokens.sequence_index[token]] for x in lengths[::-1])) - 1
-    share = position / np.maximum(last, 1)
-    return np.stack([
-        is_key.astype(np.uint8),
-        _two_sided(share, is_key),
-        (position % 5 + 5 * is_key).astype(np.uint8),
-    ])  # fmt: skip
+    values = encoding.values[capture.point_tokens[order]]
+    if encoding.ramp == "type":
+        return is_key.astype(np.uint8)
+    if encoding.ramp == "picture":
+        return np.nan_to_num(values).astype(np.uint8)
+    if encoding.ramp == "discrete":
+        return (values + N_CLASSES * is_key).astype(np.uint8)
+    return _two_sided(values, is_key)
 
 
 def token_columns(capture: Capture) -> dict[str, Any]:
@@ -218,8 +235,8 @@ def cell_list(view: MapView) -> dict[str, Any]:
 
 
 def _two_sided(share: Array, is_key: Array) -> Array:
-    """Return shares 0..1 as 0..127 for queries and 128..255 for keys."""
-    steps = np.rint(np.clip(share, 0, 1) * (N_QUERY_VALUES - 1))
+    """Return shares 0..1 as 0..126 for queries and 128..254 for keys, NaN as 127 and 255."""
+    steps = np.nan_to_num(np.rint(np.clip(share, 0, 1) * (N_LEVELS - 1)), nan=N_LEVELS)
     return (steps + N_QUERY_VALUES * is_key).astype(np.uint8)
 
 

@@ -21,13 +21,16 @@ CANCEL = "shell-cancel"
 GO_ON = "shell-go-on"
 TICK = "shell-tick"
 MISSING = "shell-missing"
+MISSING_TITLE = "shell-missing-title"
 MISSING_TEXT = "shell-missing-text"
 BUILD = "shell-build"
+ESTIMATE = "shell-estimate"
+STATE_PILL = "shell-state"
+HELP_BUTTON = "shell-help-button"
 
 # What is looked at; plain values that can be read again from the URL or from the store
 DEFAULTS = "shell-defaults"  # the view of an address without a query
 THEME = "shell-theme"  # "light" or "dark"
-NORMALISATION = "shell-normalisation"
 ATLAS = "shell-atlas"  # what `callbacks.atlas.describe` returns
 HITS = "shell-hits"  # token numbers that were searched for, or None
 PLACE = "shell-place"  # {layer, head}
@@ -39,21 +42,29 @@ STAGE = "shell-stage"  # changes when there is something new to load
 # Controls
 METHOD = "controls-method"
 DIMS = "controls-dims"
+NORMALISATION = "controls-normalisation"
 SCALE = "controls-scale"
+NORM_SCALE = "controls-norm-scale"
 ENCODING = "controls-encoding"
 PALETTE = "controls-palette"
 LEGEND = "controls-legend"
 SEARCH = "controls-search"
+MANNER = "controls-manner"
 SEARCH_COUNT = "controls-search-count"
 SHOW = "controls-show"
 
 # Pages
+MATRIX_BAR = "matrix-bar"
 MATRIX_VIEW = "matrix-view"
 MATRIX_READY = "matrix-ready"
 HEAD_BAR = "head-bar"
 HEAD_VIEW = "head-view"
 HEAD_READY = "head-ready"
 DETAIL = "detail-panel"
+DETAIL_TAB = "detail-tab"
+SELECTION_VIEW = "selection-view"
+TRUST = "trust-panel"
+NORMS = "norms-panel"
 SENTENCE_VIEW = "sentence-view"
 IMAGE_VIEW = "image-view"
 BUILD_MODEL = "build-model"

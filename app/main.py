@@ -15,7 +15,7 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from app import api, bodies, ids, security, shell
-from app.callbacks import atlas, build, client, find
+from app.callbacks import atlas, build, client, find, trust
 from app.pages import about, head, matrix
 from app.pages import build as build_page
 from app.settings import Settings
@@ -23,6 +23,24 @@ from pipeline.service import Service
 
 logger = logging.getLogger(__name__)
 
+# The theme is set before anything is drawn: no page flashes in the wrong one.
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+    <head>
+        {%metas%}
+        <title>{%title%}</title>
+        <script src="/assets/60_theme.js"></script>
+        {%favicon%}
+        {%css%}
+    </head>
+    <body>
+        {%app_entry%}
+        {%config%}
+        {%scripts%}
+        {%renderer%}
+    </body>
+</html>
+"""
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
@@ -43,6 +61,8 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
         use_pages=True,
         pages_folder="",
         assets_folder=str(ASSETS),
+        assets_ignore=r"^60_theme\.js$",  # the page's head loads it
+        index_string=INDEX,
         compress=True,  # scripts and JSON; not the binary routes, which hardly shrink
         on_error=_report_error,
     )
@@ -59,6 +79,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     atlas.register(app, service)
     build.register(app, service, allow_any_model=allow_any_model)
     find.register(app, service)
+    trust.register(app, service)
     client.register(app)
     api.register_routes(app.server, service)
     _add_health(app, is_ready)

@@ -16,6 +16,9 @@ from app.theme import THEMES
 from app.view_state import ViewState
 
 POLL_MS = 500
+DETAIL_TABS = (
+    ("sequence", "Sequence"), ("selection", "Selection"), ("trust", "Trust"), ("norms", "Norms"),
+)  # fmt: skip
 
 
 def layout() -> Component:
@@ -53,9 +56,14 @@ def _header() -> Component:
             html.Div(className="qk-spring"),
             html.Label(["model", dcc.Dropdown(id=ids.MODEL, clearable=False)]),
             html.Label(["corpus", dcc.Dropdown(id=ids.CORPUS, clearable=False)]),
+            html.Span(id=ids.STATE_PILL, className="qk-pill", role="status"),
             html.Button(
                 "copy link", id=ids.COPY_LINK, className="qk-button", type="button",
                 title="a link that opens this view again",
+            ),
+            html.Button(
+                "?", id=ids.HELP_BUTTON, className="qk-button qk-button-icon", type="button",
+                title="keys and gestures", **attributes(aria_label="keys and gestures"),
             ),
             html.Button(
                 icon("circle-half"), id=ids.THEME_BUTTON, className="qk-button qk-button-icon",
@@ -69,8 +77,9 @@ def _header() -> Component:
 def _picture() -> Component:
     missing = html.Div(
         [
-            html.H2("Nothing to see here yet"),
+            html.H2(id=ids.MISSING_TITLE),
             html.P(id=ids.MISSING_TEXT),
+            html.P(id=ids.ESTIMATE, className="qk-estimate"),
             primary_button("Build it", ids.BUILD),
         ],
         id=ids.MISSING,
@@ -83,12 +92,25 @@ def _picture() -> Component:
 def _detail() -> Component:
     return html.Aside(
         html.Div(
-            [html.Div(id=ids.SENTENCE_VIEW), html.Div(id=ids.IMAGE_VIEW)],
+            [
+                dcc.RadioItems(
+                    id=ids.DETAIL_TAB,
+                    options=[{"value": value, "label": label} for value, label in DETAIL_TABS],
+                    value=DETAIL_TABS[0][0],
+                    inline=True,
+                    className="qk-segmented",
+                ),
+                html.Div(id=ids.SENTENCE_VIEW, className="qk-tab", **_tab("sequence")),
+                html.Div(id=ids.IMAGE_VIEW, className="qk-tab", **_tab("sequence")),
+                html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
+                html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
+                html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),
+            ],
             className="qk-detail-body",
         ),
         id=ids.DETAIL,
         className="qk-detail",
-        **attributes(aria_label="sentence or image"),
+        **attributes(aria_label="details of the head"),
     )
 
 
@@ -106,10 +128,14 @@ def _status() -> Component:
     )
 
 
+def _tab(name: str) -> dict[str, Any]:
+    return attributes(data_tab=name)
+
+
 def _stores() -> list[Component]:
     values: dict[str, Any] = {
         ids.DEFAULTS: asdict(ViewState()),
-        ids.THEME: THEMES[0], ids.NORMALISATION: None, ids.ATLAS: None, ids.HITS: None,
+        ids.THEME: THEMES[0], ids.ATLAS: None, ids.HITS: None,
         ids.PLACE: None, ids.PICKED: None, ids.JOB: None, ids.PROGRESS: 0, ids.STAGE: "",
     }  # fmt: skip
     return [dcc.Store(id=name, data=value) for name, value in values.items()]

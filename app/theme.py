@@ -1,4 +1,4 @@
-"""Colours of queries, keys and their encodings, per palette and theme. No layout, no drawing.
+"""Colours of queries and keys on every ramp, per palette and theme. No layout, no drawing.
 
 Surfaces and text colours stand in `assets/app.css` alone, as do copies of the query and key
 colours; a test compares the copies with these.
@@ -6,6 +6,8 @@ colours; a test compares the copies with these.
 
 from __future__ import annotations
 
+import colorsys
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,12 +19,25 @@ Side = Literal["query", "key"]
 
 THEMES = ("light", "dark")
 PALETTES = ("default", "classic")
-ENCODINGS = ("type", "position", "position_mod_5", "norm")  # in this order in every table
+RAMPS = ("type", "sequential", "discrete", "cyclic", "picture")  # in this order in every table
 SIDES: tuple[Side, Side] = ("query", "key")
 
-# Attribute values of a side are 0 .. 127 for queries and 128 .. 255 for keys.
+# Attribute values of a side are 0 .. 127 for queries and 128 .. 255 for keys;
+# the last of each side is for points that have no value.
 VALUES_PER_SIDE = 128
+N_LEVELS = VALUES_PER_SIDE - 1
 HUES = 5
+NO_VALUE = {"light": "#98A2B3", "dark": "#667085"}
+# Charts: words and lines as in app.css, and the shade of where most pairs lie.
+CHART = {
+    "light": {"text": "#667085", "grid": "#E4E7EC", "shade": "#C4CAD4"},
+    "dark": {"text": "#98A2B3", "grid": "#2A303A", "shade": "#414A58"},
+}
+# Of the circle of hues, which stands for the hue of a patch; keys are lighter than queries.
+SATURATION = 0.65
+LIGHTNESS: dict[str, dict[Side, float]] = {
+    "light": {"query": 0.32, "key": 0.45}, "dark": {"query": 0.48, "key": 0.66},
+}  # fmt: skip
 
 # Three stops of a sequential scale: its faint end, the colour of the side, its strong end. A plain
 # mix of 25 % of the colour with the surface, where the scale might begin, has a contrast of only
@@ -61,7 +76,7 @@ DISCRETE: dict[Side, tuple[str, str, str, str, str]] = {
 
 
 def lookup_table(palette: str, theme: str) -> NDArray[np.uint8]:
-    """Return the colour of every attribute value of every encoding.
+    """Return the colour of every attribute value of every ramp.
 
     Parameters
     ----------
@@ -69,57 +84,64 @@ def lookup_table(palette: str, theme: str) -> NDArray[np.uint8]:
 
     Returns
     -------
-    (4, 256, 4) uint8, RGBA: one row for each of `ENCODINGS`; values that an encoding does not
-    have are transparent.
+    (5, 256, 4) uint8, RGBA: one row for each of `RAMPS`; values that a ramp does not have are
+    transparent.
 
     Raises
     ------
     InputError : an unknown palette or theme; lists the known ones.
     """
     scales = _scales(palette, theme)
-    table = np.zeros((len(ENCODINGS), 256, 4), dtype=np.uint8)
+    table = np.zeros((len(RAMPS), 256, 4), dtype=np.uint8)
     for number, side in enumerate(SIDES):
         _, colour, _ = scales[side]
-        table[ENCODINGS.index("type"), number] = _rgba(colour)
+        table[RAMPS.index("type"), number] = _rgba(colour)
         discrete = slice(number * HUES, (number + 1) * HUES)
-        table[ENCODINGS.index("position_mod_5"), discrete] = [_rgba(c) for c in DISCRETE[side]]
-        values = slice(number * VALUES_PER_SIDE, (number + 1) * VALUES_PER_SIDE)
-        for encoding in ("position", "norm"):
-            table[ENCODINGS.index(encoding), values] = _scale_colours(scales[side])
+        table[RAMPS.index("discrete"), discrete] = [_rgba(c) for c in DISCRETE[side]]
+        first = number * VALUES_PER_SIDE
+        values = slice(first, first + N_LEVELS)
+        table[RAMPS.index("sequential"), values] = _scale_colours(scales[side])
+        table[RAMPS.index("cyclic"), values] = _hue_circle(LIGHTNESS[theme][side])
+        for ramp in ("sequential", "cyclic"):
+            table[RAMPS.index(ramp), first + N_LEVELS] = _rgba(NO_VALUE[theme])
+    table[RAMPS.index("picture")] = _picture_colours()
     return table
 
 
-def legend(encoding: str, palette: str, theme: str) -> list[tuple[str, str]]:
-    """Return what the colours of an encoding mean, queries first.
+def legend(
+    ramp: str, palette: str, theme: str, words: Sequence[str] = ()
+) -> dict[Side, list[tuple[str, str]]]:
+    """Return what the colours of a ramp mean, for each side.
+
+    Parameters
+    ----------
+    words : of `pipeline.encodings.Encoding.legend`; what the ramp "type" says is known.
 
     Returns
     -------
-    (label, CSS colour) pairs. Between the three pairs that a sequential scale has for a side, its
-    colours run in straight lines of sRGB, as those of a CSS gradient do.
+    side -> (words, CSS colour) pairs. Between the three pairs of a sequential ramp the colours run
+    in straight lines of sRGB, as those of a CSS gradient do.
 
     Raises
     ------
-    InputError : an unknown encoding, palette or theme; lists the known ones.
+    InputError : an unknown ramp, palette or theme; lists the known ones.
     """
-    _check("encoding", encoding, ENCODINGS)
+    _check("ramp", ramp, RAMPS)
     scales = _scales(palette, theme)
-    if encoding == "type":
-        return [(side, scales[side][1]) for side in SIDES]
-    if encoding == "position_mod_5":
-        return [
-            (f"{side}, position {i}, {i + HUES}, {i + 2 * HUES}, …", DISCRETE[side][i])
+    colours: dict[str, dict[Side, Sequence[str]]] = {
+        "type": {side: [scales[side][1]] for side in SIDES},
+        "sequential": {side: scales[side] for side in SIDES},
+        "discrete": {side: DISCRETE[side] for side in SIDES},
+        "cyclic": {
+            side: [_css(_hue_colour(i / 6, LIGHTNESS[theme][side])) for i in range(6)]
             for side in SIDES
-            for i in range(HUES)
-        ]
-    labels = {
-        "position": ("first of its sequence", "half way", "last of its sequence"),
-        "norm": ("smallest norm of the head", "half way", "largest norm of the head"),
-    }[encoding]
-    return [
-        (f"{side}, {label}", colour)
-        for side in SIDES
-        for label, colour in zip(labels, scales[side], strict=True)
-    ]
+        },
+        "picture": {},
+    }
+    named: dict[Side, Sequence[str]] = {s: [s] if ramp == "type" else words for s in SIDES}
+    return {
+        side: list(zip(named[side], found, strict=False)) for side, found in colours[ramp].items()
+    }
 
 
 def _scales(palette: str, theme: str) -> dict[Side, tuple[str, str, str]]:
@@ -133,9 +155,30 @@ def _check(name: str, value: str, known: tuple[str, ...]) -> None:
         raise InputError(f"{name}: found {value!r}, expected one of {', '.join(known)}")
 
 
+def _hue_colour(hue: float, lightness: float) -> tuple[int, ...]:
+    rgb = colorsys.hls_to_rgb(hue, lightness, SATURATION)
+    return (*(round(255 * channel) for channel in rgb), 255)
+
+
+def _hue_circle(lightness: float) -> NDArray[np.uint8]:
+    """Return the (127, 4) uint8 colours once around the circle of hues."""
+    return np.array([_hue_colour(i / N_LEVELS, lightness) for i in range(N_LEVELS)], dtype=np.uint8)
+
+
+def _picture_colours() -> NDArray[np.uint8]:
+    """Return (256, 4) uint8: three bits of red, three of green, two of blue."""
+    value = np.arange(256)
+    channels = [(value >> 5) / 7, (value >> 2 & 7) / 7, (value & 3) / 3, np.ones(256)]
+    return np.rint(255 * np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def _css(rgba: tuple[int, ...]) -> str:
+    return "#" + bytes(rgba[:3]).hex().upper()
+
+
 def _scale_colours(stops: tuple[str, str, str]) -> NDArray[np.uint8]:
-    """Return the (128, 4) uint8 colours of a scale: straight lines between its stops, in sRGB."""
-    positions = np.linspace(0, 2, VALUES_PER_SIDE)
+    """Return the (127, 4) uint8 colours of a scale: straight lines between its stops, in sRGB."""
+    positions = np.linspace(0, 2, N_LEVELS)
     channels = np.array([_rgba(stop) for stop in stops]).T
     colours = [np.interp(positions, range(len(stops)), channel) for channel in channels]
     return np.stack(colours, axis=1).round().astype(np.uint8)

@@ -11,9 +11,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from app.theme import ENCODINGS, PALETTES, SIDES
+from app.theme import PALETTES, SIDES
 from pipeline.specs import DIMS, METHODS, NORMALISATIONS
 
+# What an atlas may be coloured by; `field_3` is the fourth column of the user's own file.
+ENCODINGS = (
+    "type", "position", "position_mod_5", "punctuation", "norm", "token_length",
+    "sequence_length", "token_frequency", "picture", "row", "column", "hue", "brightness",
+    *(f"field_{i}" for i in range(20)),
+)  # fmt: skip
 CHOICES: dict[str, tuple[Any, ...]] = {
     "normalisation": NORMALISATIONS,
     "method": METHODS,
@@ -36,7 +42,7 @@ class ViewState:
     model, corpus : by name, as in a `pipeline.specs.AtlasSpec`.
     normalisation, method, dims : which maps.
     layer, head : from 0; whether the model has them is known only to who opens its atlas.
-    encoding, palette : which colours; see `app.theme`.
+    encoding, palette : which colours; see `pipeline.encodings` and `app.theme`.
     sequence : number of the selected sequence in the corpus, or None.
     token : place of the selected token in that sequence, or None.
     side : "query" or "key", the side of the selected token.

@@ -18,7 +18,15 @@
   const shade_fade = 0.55; // the farthest shade keeps 1 - 0.55 of its colour
   const eye_distance = 3; // from the middle of the cube, in sides of the cube
   const cube_radius = Math.sqrt(3) / 2;
-  const encodings = ["type", "position", "position_mod_5", "norm"]; // rows of the look-up table
+  const ramps = ["type", "sequential", "discrete", "cyclic", "picture"]; // rows of the colour table
+  // Marks of up to five searched terms; whether a place, in radii from the middle, is inside.
+  const shapes = [
+    (x, y) => x * x + y * y <= 1,
+    (x, y) => Math.max(Math.abs(x), Math.abs(y)) <= 0.9,
+    (x, y) => Math.abs(x) + Math.abs(y) <= 1.25,
+    (x, y) => y <= 0.75 && y >= -1.1 + 1.85 * Math.abs(x),
+    (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.35 && Math.max(Math.abs(x), Math.abs(y)) <= 1.1,
+  ];
 
   /** Return the colour of "#rrggbb". */
   function parse_colour(css) {
@@ -36,17 +44,17 @@
   }
 
   /**
-   * Return the colours of all 256 values of an encoding over the ground.
-   * @param {Uint8Array} lut (4 * 256 * 4) RGBA, row by row
-   * @param {string} encoding
+   * Return the colours of all 256 values of a ramp over the ground.
+   * @param {Uint8Array} lut (5 * 256 * 4) RGBA, row by row
+   * @param {string} ramp one of `ramps`
    * @param {number} ground colour of the surface
    * @param {number} opacity 0 to 1
    * @param {boolean} is_deep also the shades towards the back, which fade into the ground
    * @returns {Uint32Array} (256) or (n_shades * 256)
    */
-  function colour_table(lut, encoding, ground, opacity, is_deep) {
-    const row = encodings.indexOf(encoding);
-    if (row < 0) throw new Error(`encoding ${encoding}: expected one of ${encodings.join(", ")}`);
+  function colour_table(lut, ramp, ground, opacity, is_deep) {
+    const row = ramps.indexOf(ramp);
+    if (row < 0) throw new Error(`ramp ${ramp}: expected one of ${ramps.join(", ")}`);
     const n_rows = is_deep ? n_shades : 1;
     const table = new Uint32Array(n_rows * 256);
     for (let i = 0; i < table.length; i += 1) {
@@ -177,13 +185,16 @@
   }
 
   /**
-   * Return the coverage of a disc, from 4 x 4 samples a pixel.
+   * Return the coverage of a mark, from 4 x 4 samples a pixel.
    * @param {number} radius in pixels
    * @param {number} opacity 0 to 1
+   * @param {number} [shape] 0 disc, 1 square, 2 diamond, 3 triangle, 4 cross
    * @returns {{side: number, alpha: Uint16Array}} (side * side) 0 to 256; side is odd
    */
-  function disc_stamp(radius, opacity) {
-    const reach = Math.max(0, Math.ceil(radius - 0.5));
+  function disc_stamp(radius, opacity, shape = 0) {
+    const is_inside = shapes[shape];
+    const wide = shape === 0 ? radius : 1.25 * radius;
+    const reach = Math.max(0, Math.ceil(wide - 0.5));
     const side = 2 * reach + 1;
     const alpha = new Uint16Array(side * side);
     for (let i = 0; i < alpha.length; i += 1) {
@@ -191,7 +202,7 @@
       for (let sample = 0; sample < 16; sample += 1) {
         const x = (i % side) - reach - 0.375 + (sample & 3) / 4;
         const y = Math.floor(i / side) - reach - 0.375 + (sample >> 2) / 4;
-        if (x * x + y * y <= radius * radius) hits += 1;
+        if (is_inside(x / radius, y / radius)) hits += 1;
       }
       alpha[i] = Math.round(hits * 16 * opacity);
     }
@@ -203,13 +214,14 @@
    * @param {number[]} radii in pixels, one a size class
    * @param {number} opacity 0 to 1
    * @param {boolean} is_deep also the shades towards the back, which are smaller
+   * @param {number} [shape] of the marks, see `disc_stamp`
    * @returns {object[][]} stamps by shade, then by size class
    */
-  function disc_stamps(radii, opacity, is_deep) {
+  function disc_stamps(radii, opacity, is_deep, shape = 0) {
     return Array.from({ length: is_deep ? n_shades : 1 }, (_, shade) => {
       const away = is_deep ? cube_radius * ((2 * shade + 1) / n_shades - 1) : 0;
       const zoom = eye_distance / (eye_distance + away);
-      return radii.map((radius) => disc_stamp(radius * zoom, opacity));
+      return radii.map((radius) => disc_stamp(radius * zoom, opacity, shape));
     });
   }
 
@@ -253,47 +265,9 @@
     }
   }
 
-  /**
-   * Draw image patches as small pictures inside a border in the colour of the encoding; points
-   * without a picture are left out.
-   * @param {object} paint as above, with `pictures`, Uint32Array (n_pictures * side * side),
-   *   `picture_of`, Int32Array (n_points), -1 for none, `side` and `border` in pixels, and the
-   *   `ground` over which the pictures have `alpha` (0 to 256)
-   */
-  function draw_pictures(frame, placed, paint, chosen) {
-    const count = chosen ? chosen.length : placed.count;
-    for (let n = 0; n < count; n += 1) {
-      const i = chosen ? chosen[n] : n;
-      if (paint.picture_of[i] >= 0) draw_picture(frame, placed, paint, i);
-    }
-  }
-
-  function draw_picture(frame, placed, paint, i) {
-    const { pixels, depths, width, height } = frame;
-    const { pictures, picture_of, side, border, ground, alpha } = paint;
-    const edge = paint.table[placed.shade[i] + paint.values[i]];
-    const depth = placed.depth[i];
-    const left = Math.floor(placed.x[i]) - (side >> 1);
-    const top = Math.floor(placed.y[i]) - (side >> 1);
-    const inside = (at) => at >= 0 && at < side;
-    for (let row = Math.max(-border, -top); row < Math.min(side + border, height - top); row += 1) {
-      const end = Math.min(side + border, width - left);
-      for (let column = Math.max(-border, -left); column < end; column += 1) {
-        const at = (top + row) * width + left + column;
-        if (depths) {
-          if (depths[at] < depth) continue;
-          depths[at] = depth;
-        }
-        const from = (picture_of[i] * side + row) * side + column;
-        pixels[at] = inside(row) && inside(column) ? blend(ground, pictures[from], alpha) : edge;
-      }
-    }
-  }
-
   qk_atlas.points = {
-    encodings, parse_colour, blend, colour_table, make_placed, place_flat, place_turned, fit_square,
+    ramps, parse_colour, blend, colour_table, make_placed, place_flat, place_turned, fit_square,
     clear, draw_dots, disc_stamp, disc_stamps, draw_discs,
-    draw_pictures,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.points;
 })();

@@ -26,22 +26,106 @@
   }
 
   /**
+   * Return whose point each one is, by draw index.
+   * @param {Uint32Array} order (n_points) draw index -> point; queries come first
+   * @param {number} n_tokens
+   * @param {{query_tokens: number[]|null, key_tokens: number[]|null}} [sides] the tokens that
+   *   have a query and those that have a key, where not every token has both
+   * @returns {{n_tokens: number, token: Uint32Array, is_key: Uint8Array}} (n_points) each
+   */
+  function point_tokens(order, n_tokens, sides) {
+    const { query_tokens, key_tokens } = sides ?? {};
+    const n_queries = query_tokens?.length ?? n_tokens;
+    const is_key = Uint8Array.from(order, (point) => (point >= n_queries ? 1 : 0));
+    const token = order.map((point, index) => {
+      const place = is_key[index] ? point - n_queries : point;
+      return (is_key[index] ? key_tokens : query_tokens)?.[place] ?? place;
+    });
+    return { n_tokens, token, is_key };
+  }
+
+  /**
    * Return the points whose token is marked, queries and keys alike.
-   * @param {Uint32Array} order (n_points) draw index -> point
+   * @param {object} owners from `point_tokens`
    * @param {Uint8Array} mask (n_tokens)
    * @param {"query"|"key"|null} hidden_side is left out
    * @returns {Uint32Array} ascending draw indices
    */
-  function points_of_tokens(order, mask, hidden_side) {
-    const n_tokens = mask.length;
-    const first = hidden_side === "query" ? n_tokens : 0;
-    const end = hidden_side === "key" ? n_tokens : 2 * n_tokens;
+  function points_of_tokens({ token, is_key }, mask, hidden_side) {
+    const hidden = ["query", "key"].indexOf(hidden_side);
     const found = [];
-    for (let index = 0; index < order.length; index += 1) {
-      const point = order[index];
-      if (point >= first && point < end && mask[point % n_tokens]) found.push(index);
+    for (let index = 0; index < token.length; index += 1) {
+      if (mask[token[index]] && is_key[index] !== hidden) found.push(index);
     }
     return Uint32Array.from(found);
+  }
+
+  /**
+   * Return the points of each searched term, with the value that colours their marks.
+   * @param {object} owners from `point_tokens`
+   * @param {number[][]} hits tokens of each term
+   * @param {"query"|"key"|null} hidden_side
+   * @returns {{chosen: Uint32Array, values: Uint8Array|null}[]} values (n_points) of the ramp
+   *   "discrete"; null for a single term, which keeps the colours of the picture
+   */
+  function term_points(owners, hits, hidden_side) {
+    return hits.map((tokens, term) => ({
+      chosen: points_of_tokens(owners, token_mask(owners.n_tokens, tokens), hidden_side),
+      values: hits.length > 1 ? owners.is_key.map((is_key) => term + 5 * is_key) : null,
+    }));
+  }
+
+  /**
+   * Return the chosen points that lie in a polygon (even-odd rule).
+   * @param {object} placed
+   * @param {number[][]} polygon (n_corners, 2) in the pixels of `placed`
+   * @param {Uint32Array|null} chosen null for all
+   * @returns {Uint32Array} draw indices, in the order of `chosen`
+   */
+  function points_in_polygon(placed, polygon, chosen) {
+    const found = [];
+    const [left, top, right, bottom] = [0, 1, 2, 3].map((side) => (
+      (side < 2 ? Math.min : Math.max)(...polygon.map((corner) => corner[side % 2]))));
+    const count = chosen ? chosen.length : placed.count;
+    for (let n = 0; n < count; n += 1) {
+      const i = chosen ? chosen[n] : n;
+      const [x, y] = [placed.x[i], placed.y[i]];
+      if (x < left || x > right || y < top || y > bottom) continue;
+      let is_inside = false;
+      for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a, a += 1) {
+        const [ax, ay] = polygon[a];
+        const [bx, by] = polygon[b];
+        if (ay > y !== by > y && x < ax + ((y - ay) * (bx - ax)) / (by - ay)) {
+          is_inside = !is_inside;
+        }
+      }
+      if (is_inside) found.push(i);
+    }
+    return Uint32Array.from(found);
+  }
+
+  /**
+   * Return the points nearest to one on the map, the nearest first.
+   * @param {Uint8Array|Uint16Array} coordinates (n_points * dims)
+   * @param {number} dims
+   * @param {number} index draw index
+   * @param {number} k
+   * @returns {number[]} draw indices
+   */
+  function nearest_on_map(coordinates, dims, index, k) {
+    const nearest = []; // [distance, index], sorted
+    for (let i = 0; i * dims < coordinates.length; i += 1) {
+      if (i === index) continue;
+      let distance = 0;
+      for (let d = 0; d < dims; d += 1) {
+        distance += (coordinates[i * dims + d] - coordinates[index * dims + d]) ** 2;
+      }
+      if (nearest.length === k && distance >= nearest[k - 1][0]) continue;
+      if (nearest.length === k) nearest.pop();
+      const at = nearest.findIndex(([other]) => other > distance);
+      nearest.splice(at < 0 ? nearest.length : at, 0, [distance, i]);
+    }
+    return nearest.map(([, i]) => i);
   }
 
   /** Return how many of the ascending draw indices are among the first `count` points. */
@@ -136,7 +220,8 @@
   }
 
   qk_atlas.find = {
-    draw_index_of, token_mask, points_of_tokens, count_below, nearest_point, place_labels,
+    draw_index_of, token_mask, point_tokens, points_of_tokens, term_points, points_in_polygon,
+    nearest_on_map, count_below, nearest_point, place_labels,
     raster_hash,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.find;

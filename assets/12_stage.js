@@ -32,7 +32,9 @@
       throw new Error("the server could not be reached");
     }
     if (response.ok) return response;
-    throw new Error(`the server answered ${response.status} to ${url}`);
+    const error = new Error(`the server answered ${response.status} to ${url}`);
+    error.status = response.status;
+    throw error;
   }
 
   /** Fetch a binary route as an array of the given type (Uint8Array, Uint16Array, ...). */
@@ -104,7 +106,9 @@
       this.element = element;
       this.config = config;
       this.on_event = on_event;
-      this.options = { encoding: "type", hits: null, lut_url: config.lut_url, ...options };
+      this.options = {
+        encoding: "type", ramp: "type", hits: null, lut_url: config.lut_url, ...options,
+      };
       this.lut = null;
       this.frame_request = 0;
       this.fetching = new AbortController();

@@ -40,8 +40,10 @@
       this.cells = config.cells.map(() => null);
       this.coordinates = config.cells.map(() => null);
       this.n_whole = 0; // points a head of the overview that is here
+      this.attributes = {}; // encoding -> (n_points) uint8
       this.norms = null;
       this.n_norms = 0;
+      this.stand_in = null; // PCA maps, as `coordinates`, while those wanted are being computed
       this.largest_span = 1;
     }
 
@@ -57,24 +59,62 @@
 
     /**
      * Fetch what is missing.
-     * @param {boolean} with_norms the colours by norm are wanted, too
+     * @param {string} encoding what the colours stand for
      * @param {AbortSignal} signal
      * @param {() => void} changed is called whenever there is more to draw
      */
-    async load(with_norms, signal, changed) {
+    async load(encoding, signal, changed) {
       const { capture_url, projection_url } = this.config;
       const { fetch_array, fetch_json } = qk_atlas.stage;
-      const fetch_once = async (name, route, type) => {
-        this[name] ??= await fetch_array(`${capture_url}/${route}`, type, signal);
-      };
+      const with_norms = encoding === "norm";
       const [listed] = await Promise.all([
         this.complete || fetch_json(`${projection_url}/cells.json`, signal),
-        fetch_once("order", "order.u32", Uint32Array),
-        fetch_once("attributes", "attributes.u8", Uint8Array),
+        this.load_order(signal),
+        with_norms || this.load_attribute(encoding, signal),
       ]);
       if (!this.complete) this.list(listed);
+      if (!this.complete) await this.load_stand_in(signal, changed);
       const load = this.complete ? this.load_overview : this.load_single;
       await load.call(this, with_norms, signal, changed);
+    }
+
+    async load_order(signal) {
+      const url = `${this.config.capture_url}/order.u32`;
+      this.order ??= await qk_atlas.stage.fetch_array(url, Uint32Array, signal);
+    }
+
+    async load_attribute(name, signal) {
+      const url = `${this.config.capture_url}/attribute/${name}.u8`;
+      this.attributes[name] ??= await qk_atlas.stage.fetch_array(url, Uint8Array, signal);
+    }
+
+    /** Tell whether the values of an encoding are here. */
+    has(encoding) {
+      return encoding === "norm" ? this.norms !== null : encoding in this.attributes;
+    }
+
+    /** Return what can be drawn of a cell: its map, else its PCA map, else null. */
+    shown(i) {
+      return this.coordinates[i] ?? this.stand_in?.[i] ?? null;
+    }
+
+    /** Fetch a sample of the PCA maps, which are there before all others. */
+    async load_stand_in(signal, changed) {
+      const { cells, n_points, dims, stand_in_url } = this.config;
+      if (!stand_in_url || this.stand_in) return;
+      const [m] = prefix_steps(cells.length, n_points, dims);
+      const url = with_prefix(`${stand_in_url}/overview.u8`, m);
+      const overview = await qk_atlas.stage.fetch_array(url, Uint8Array, signal);
+      const length = overview.length / cells.length;
+      this.stand_in = cells.map((_, i) => overview.subarray(i * length, (i + 1) * length));
+      changed();
+    }
+
+    /** Fetch all points of one head in 16 bits: its cell is so large that 8 bits would show. */
+    async load_fine(i, signal) {
+      const { layer, head } = this.config.cells[i];
+      const url = `${this.config.projection_url}/head/${layer}/${head}.u16`;
+      this.coordinates[i] = await qk_atlas.stage.fetch_array(url, Uint16Array, signal);
     }
 
     list({ complete, cells }) {
@@ -100,7 +140,9 @@
 
     split(overview) {
       const length = overview.length / this.cells.length;
-      this.coordinates = this.cells.map((_, i) => overview.subarray(i * length, (i + 1) * length));
+      this.coordinates = this.cells.map((_, i) => (
+        this.coordinates[i] instanceof Uint16Array
+          ? this.coordinates[i] : overview.subarray(i * length, (i + 1) * length)));
       this.n_whole = length / this.config.dims;
     }
 

@@ -10,7 +10,8 @@
   const scrolled_side_max = 128;
   const side_min = 16; // pixels; where even these do not fit, the view scrolls sideways
   const lettered_side = 28; // pixels; smaller cells have room for the bare number only
-  const quality_names = { spearman: "distance against dot product, rho" };
+  const named_side = 150; // pixels; from here on a cell carries its name
+  const drag_least = 4; // pixels; less is a click
 
   /**
    * Return the size of the cells: they fill the width; the whole grid fits the height where its
@@ -19,88 +20,99 @@
    * @param {number} height of the view in pixels
    * @param {number} n_rows
    * @param {number} n_columns
+   * @param {number} [zoom] factor of the side of a cell
    * @returns {{side: number, gap: number, left: number, top: number, width: number,
    *   height: number}} side of a cell, space between cells, space for the numbers, whole grid
    *   without the numbers; pixels
    */
-  function grid_layout(width, height, n_rows, n_columns) {
+  function grid_layout(width, height, n_rows, n_columns, zoom = 1) {
     const [grid_width, grid_height] = [width - edge.left - margin, height - edge.top - margin];
     const gap = grid_width / n_columns >= readable_side ? 4 : 2;
     const by_width = Math.floor((grid_width + gap) / n_columns) - gap;
     const by_height = Math.floor((grid_height + gap) / n_rows) - gap;
     const bound = by_height >= readable_side ? by_height : scrolled_side_max;
-    const side = Math.max(side_min, Math.min(by_width, bound));
+    const unzoomed = Math.max(side_min, Math.min(by_width, bound));
+    const side = Math.max(6, Math.round(unzoomed * zoom));
     const length = (count) => count * (side + gap) - gap;
     return { side, gap, ...edge, width: length(n_columns), height: length(n_rows) };
   }
 
-  /** Return the first and the last row of which something is seen. */
-  function rows_in_sight(layout, scroll_top, height, n_rows) {
-    const pitch = layout.side + layout.gap;
-    const first = Math.max(0, Math.floor(scroll_top / pitch));
-    return { first, last: Math.min(n_rows - 1, Math.floor((scroll_top + height) / pitch)) };
+  /**
+   * Return how far a grid can be zoomed: out until all of it fits, in until a cell fills the view.
+   * @returns {number[]} least and greatest factor
+   */
+  function zoom_range(width, height, n_rows, n_columns) {
+    const { side, gap } = grid_layout(width, height, n_rows, n_columns);
+    const fitting = (length, count) => ((length + gap) / count - gap - 0.5) / side;
+    const whole = Math.min(fitting(width - edge.left - margin, n_columns),
+      fitting(height - edge.top - margin, n_rows));
+    const one = (Math.min(width - edge.left, height - edge.top) - margin) / side;
+    return [Math.min(1, whole), Math.max(1, one)];
   }
 
-  /** Return the cell a key press leads to: the next one that exists in that direction, or -1. */
-  function next_cell(cells, index, pressed) {
-    const { layer, head } = cells[index];
-    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    if (pressed === "Home") return 0;
-    if (pressed === "End") return cells.length - 1;
-    if (!steps[pressed]) return -1;
-    const [down, right] = steps[pressed];
-    return cells.findIndex((cell) => cell.layer === layer + down && cell.head === head + right);
+  /** Return the first and the last row (or column) of which something is seen. */
+  function rows_in_sight(layout, scrolled, length, n_rows) {
+    const pitch = layout.side + layout.gap;
+    const first = Math.max(0, Math.floor(scrolled / pitch));
+    return { first, last: Math.min(n_rows - 1, Math.floor((scrolled + length) / pitch)) };
   }
 
   /**
-   * Return the lines of the card of a cell.
-   * @param {object|null} quality figures by name, null where the map is not computed yet
-   * @returns {string[][]} (n_lines, 2) name and figure
+   * Return the cell a key press leads to: the next one that exists in that direction, or -1.
+   * @param {({row: number, column: number}|null)[]} places null where a cell is not shown
+   * @param {number} index
+   * @param {string} pressed
    */
-  function quality_lines(quality) {
-    return Object.entries(quality ?? {}).map(([key, figure]) => {
-      const name = quality_names[key] ?? key.replaceAll("_", " ");
-      const is_known = typeof figure === "number";
-      return [name, is_known ? figure.toFixed(2).replace("-", "−") : "not known"];
-    });
+  function next_cell(places, index, pressed) {
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    if (pressed === "Home") return places.findIndex(Boolean);
+    if (pressed === "End") return places.findLastIndex(Boolean);
+    if (!steps[pressed] || !places[index]) return -1;
+    const { row, column } = places[index];
+    const [down, right] = steps[pressed];
+    return places.findIndex(
+      (place) => place?.row === row + down && place.column === column + right);
   }
 
-  /** Return the content of the card of a cell. */
-  function card_content({ layer, head }, listed) {
+  /** Return the content of the card of a cell: what it is and how far it can be trusted. */
+  function card_content({ layer, head }, listed, stand_in) {
     const { make } = qk_atlas.stage;
+    const { name_of, text_of } = qk_atlas.figures;
     const title = make("strong", "", `L${layer} H${head}`);
-    if (!listed) return [title, make("p", "", "not computed yet")];
+    if (!listed) {
+      return [title, make("p", "", stand_in ? "not computed yet; PCA is shown" : "not computed yet")];
+    }
     const table = make("table", "");
-    for (const [name, figure] of quality_lines(listed.quality)) {
+    for (const [name, figure] of Object.entries(listed.quality)) {
       const row = make("tr", "");
-      row.append(make("th", "", name, { scope: "row" }), make("td", "", figure));
+      row.append(make("th", "", name_of(name), { scope: "row" }), make("td", "", text_of(figure)));
       table.append(row);
     }
-    return [title, table];
+    return [title, table.children.length ? table : make("p", "", "not measured yet")];
   }
 
   /** The links and numbers of a matrix; tells what the user does to `on_open` and `on_point`. */
   class Grid {
     constructor(config, listen) {
       const { make } = qk_atlas.stage;
-      this.cells = config.cells;
+      this.places = config.cells.map(({ layer, head }) => ({ row: layer, column: head }));
       this.sheet = make("div", "qk-matrix-sheet");
       this.canvas = make("canvas", "qk-matrix-canvas", "", { "aria-hidden": "true" });
       this.links = make("nav", "qk-matrix-links", "", { "aria-label": config.label });
-      this.links.append(...this.cells.map((cell, i) => this.make_link(cell, i, config.href)));
-      this.sheet.append(this.make_numbers("layer", config.rows),
-        this.make_numbers("head", config.columns), this.canvas, this.links);
+      this.links.append(...config.cells.map((cell, i) => this.make_link(cell, i, config.href)));
+      this.layers = this.make_numbers("layer", config.rows);
+      this.heads = this.make_numbers("head", config.columns);
+      this.sheet.append(this.layers, this.heads, this.canvas, this.links);
+      this.arrange({ places: this.places, is_grid: true });
       this.listen(listen);
     }
 
     make_link({ layer, head }, index, template) {
       const href = template.replace("{layer}", layer).replace("{head}", head);
-      const link = qk_atlas.stage.make("a", "qk-matrix-link", "", {
+      return qk_atlas.stage.make("a", "qk-matrix-link", "", {
         href, "aria-label": `Layer ${layer} head ${head}`, "data-index": String(index),
-        tabindex: index === 0 ? "0" : "-1",
+        "data-name": `L${layer} H${head}`, tabindex: index === 0 ? "0" : "-1", draggable: "false",
       });
-      link.style.gridArea = `${layer + 1} / ${head + 1}`;
-      return link;
     }
 
     make_numbers(kind, count) {
@@ -110,8 +122,23 @@
       return numbers;
     }
 
-    /** Tell of pointing at a cell (null for none) and of opening one. */
-    listen({ on_point, on_open }) {
+    /** Put the links where their cells are; see `figures.arrange`. */
+    arrange({ places, is_grid, dimmed, outlined }) {
+      this.places = places;
+      this.sheet.classList.toggle("qk-sorted", !is_grid);
+      places.forEach((place, i) => {
+        const link = this.links.children[i];
+        link.hidden = !place;
+        if (place) link.style.gridArea = `${place.row + 1} / ${place.column + 1}`;
+        link.classList.toggle("qk-dimmed", Boolean(dimmed?.[i]));
+        link.classList.toggle("qk-outlined", Boolean(outlined?.[i]));
+      });
+      const first = this.links.querySelector('[tabindex="0"]');
+      if (first?.hidden) this.make_reachable(places.findIndex(Boolean));
+    }
+
+    /** Tell of pointing at a cell (null for none), of opening one, and of moving the grid. */
+    listen({ on_point, on_open, on_pan, signal }) {
       const index_of = (event) => {
         const link = event.target.closest(".qk-matrix-link");
         return link ? Number(link.dataset.index) : null;
@@ -120,27 +147,55 @@
       this.links.addEventListener("pointerleave", () => on_point(null));
       this.links.addEventListener("focusin", (event) => on_point(index_of(event)));
       this.links.addEventListener("focusout", () => on_point(null));
+      const was_dragged = this.listen_to_drag(on_pan, signal);
       this.links.addEventListener("click", (event) => {
         const index = index_of(event);
+        if (was_dragged()) event.preventDefault();
         // With a modifier the link is a link: a new tab or window.
         if (index === null || event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
-        on_open(index);
+        if (!was_dragged()) on_open(index);
       });
       this.links.addEventListener("keydown", (event) => {
-        const next = next_cell(this.cells, index_of(event), event.key);
+        const next = next_cell(this.places, index_of(event), event.key);
         if (next < 0) return;
         event.preventDefault();
         this.focus(next);
       });
     }
 
+    /** Move the grid with the pointer. @returns {() => boolean} whether the last press did */
+    listen_to_drag(on_pan, signal) {
+      let last = null;
+      let moved = 0;
+      this.links.addEventListener("dragstart", (event) => event.preventDefault());
+      this.links.addEventListener("pointerdown", (event) => {
+        moved = 0;
+        if (event.button === 0) last = event;
+      });
+      addEventListener("pointermove", (event) => {
+        if (!last) return;
+        const [x, y] = [event.clientX - last.clientX, event.clientY - last.clientY];
+        moved += Math.hypot(x, y);
+        last = event;
+        if (moved >= drag_least) on_pan(x, y);
+      }, { signal });
+      for (const type of ["pointerup", "pointercancel"]) {
+        addEventListener(type, () => { last = null; }, { signal });
+      }
+      return () => moved >= drag_least;
+    }
+
     /** Move the focus; of all links one can be reached by Tab. */
     focus(index) {
-      this.links.querySelector('[tabindex="0"]').tabIndex = -1;
-      const link = this.links.children[index];
-      link.tabIndex = 0;
-      link.focus();
+      this.make_reachable(index);
+      this.links.children[index].focus();
+    }
+
+    make_reachable(index) {
+      const before = this.links.querySelector('[tabindex="0"]');
+      if (before) before.tabIndex = -1;
+      if (this.links.children[index]) this.links.children[index].tabIndex = 0;
     }
 
     resize(layout) {
@@ -148,6 +203,7 @@
         this.sheet.style.setProperty(`--qk-cell-${name}`, `${layout[name]}px`);
       }
       this.sheet.classList.toggle("qk-lettered", layout.side >= lettered_side);
+      this.sheet.classList.toggle("qk-named", layout.side >= named_side);
     }
 
     /** Mark the cells whose map, (n_cells) coordinates or null, is not there yet. */
@@ -161,7 +217,7 @@
   }
 
   qk_atlas.matrix_grid = {
-    grid_layout, rows_in_sight, next_cell, quality_lines, card_content, Grid,
+    grid_layout, zoom_range, rows_in_sight, next_cell, card_content, Grid,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.matrix_grid;
 })();

@@ -7,6 +7,7 @@
   const fetches_max = 4;
   const picture_pixels_max = 16 * 2 ** 20; // of all patches together: 64 MiB
   const norm_classes = 4;
+  const n_near = 10;
 
   /**
    * Return the words around a token as running text.
@@ -53,6 +54,7 @@
     constructor(config) {
       this.config = config;
       this.images = new Map(); // sequence -> ImageBitmap
+      this.attributes = {}; // encoding -> (n_points) uint8
     }
 
     get is_image() {
@@ -60,25 +62,52 @@
     }
 
     /** Fetch the points; then, for images, all pictures. `changed` is called when more is here. */
-    async load(signal, changed) {
-      const { capture_url, projection_url, layer, head, n_tokens } = this.config;
+    async load(encoding, signal, changed) {
+      await Promise.all([
+        this.coordinates ?? this.load_points(signal), this.load_attribute(encoding, signal),
+      ]);
+      changed();
+      if (this.is_image) await this.load_images(signal, changed);
+    }
+
+    async load_attribute(name, signal) {
+      if (name === "norm") return;
+      const url = `${this.config.capture_url}/attribute/${name}.u8`;
+      this.attributes[name] ??= await qk_atlas.stage.fetch_array(url, Uint8Array, signal);
+    }
+
+    /** Return the values that colour the points by an encoding, or null before they are here. */
+    values_of(encoding) {
+      return (encoding === "norm" ? this.norms : this.attributes[encoding]) ?? null;
+    }
+
+    async load_points(signal) {
+      const { capture_url, projection_url, layer, head } = this.config;
       const { fetch_array, fetch_json } = qk_atlas.stage;
-      const [coordinates, order, attributes, norms, tokens] = await Promise.all([
+      const [coordinates, order, norms, tokens] = await Promise.all([
         fetch_array(`${projection_url}/head/${layer}/${head}.u16`, Uint16Array, signal),
         fetch_array(`${capture_url}/order.u32`, Uint32Array, signal),
-        fetch_array(`${capture_url}/attributes.u8`, Uint8Array, signal),
         fetch_array(`${capture_url}/head/${layer}/${head}/norms.u8`, Uint8Array, signal),
         fetch_json(`${capture_url}/tokens.json`, signal),
       ]);
-      Object.assign(this, { order, attributes, norms, tokens, coordinates });
+      this.keep({ order, norms, tokens, coordinates });
+    }
+
+    /** Keep the arrays of the points and what follows from them. */
+    keep({ order, norms, tokens, coordinates }) {
+      const { n_tokens } = this.config;
+      Object.assign(this, { order, norms, tokens, coordinates });
+      this.owners = qk_atlas.find.point_tokens(order, n_tokens, tokens);
       this.sizes = norm_classes_of(norms);
-      this.index_of = qk_atlas.find.draw_index_of(order);
+      // Draw index of the query and of the key of each token, -1 where it has none.
+      this.index_of = [0, 1].map(() => new Int32Array(n_tokens).fill(-1));
+      this.owners.token.forEach((token, index) => {
+        this.index_of[this.owners.is_key[index]][token] = index;
+      });
       this.first_of = tokens.sequences.map(() => n_tokens);
       tokens.sequence.forEach((sequence, token) => {
         this.first_of[sequence] = Math.min(this.first_of[sequence], token);
       });
-      changed();
-      if (this.is_image) await this.load_images(signal, changed);
     }
 
     async load_images(signal, changed) {
@@ -97,15 +126,30 @@
 
     /** Return the draw index of the query or key of a token. */
     point_of({ token, side }) {
-      return this.index_of[side === "key" ? token + this.config.n_tokens : token];
+      const index = this.index_of[side === "key" ? 1 : 0][token];
+      return index >= 0 ? index : undefined;
+    }
+
+    /**
+     * Return the ten points nearest to one in the space, and the ten nearest on the map.
+     * @returns {Promise<{space: number[], map: number[]}>} draw indices
+     */
+    async load_near(index, signal) {
+      const { near_url, dims } = this.config;
+      const url = `${near_url}/${this.order[index]}.u32`;
+      const nearest = await qk_atlas.stage.fetch_array(url, Uint32Array, signal);
+      this.place_of ??= qk_atlas.find.draw_index_of(this.order);
+      return {
+        space: Array.from(nearest, (point) => this.place_of[point]),
+        map: qk_atlas.find.nearest_on_map(this.coordinates, dims, index, n_near),
+      };
     }
 
     /** Return what a point is. */
     meaning_of(index) {
-      const { n_tokens } = this.config;
       const point = this.order[index];
-      const token = point % n_tokens;
-      const side = point < n_tokens ? "query" : "key";
+      const token = this.owners.token[index];
+      const side = this.owners.is_key[index] ? "key" : "query";
       const { sequence, position } = this.tokens;
       return { point, token, side, sequence: sequence[token], position: position[token] };
     }
@@ -130,10 +174,8 @@
       const pictures = new Uint32Array(n_tokens * kept * kept);
       const is_cut = new Uint8Array(n_tokens);
       for (const sequence of this.images.keys()) this.cut_image(sequence, kept, pictures, is_cut);
-      const picture_of = Int32Array.from(this.order, (point) => {
-        const token = point % n_tokens;
-        return is_cut[token] ? token : -1;
-      });
+      const picture_of = Int32Array.from(
+        this.owners.token, (token) => (is_cut[token] ? token : -1));
       return { side: kept, pictures, picture_of };
     }
 

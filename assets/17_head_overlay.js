@@ -47,6 +47,18 @@
     context.globalAlpha = 1;
   }
 
+  /** Draw the line of a lasso or the edge of a box, closed. */
+  function draw_rubber(context, corners, colour) {
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5;
+    context.setLineDash([4, 3]);
+    context.beginPath();
+    for (const [x, y] of corners) context.lineTo(x, y);
+    context.closePath();
+    context.stroke();
+    context.setLineDash([]);
+  }
+
   /** Draw a ring of 2 pixels with a halo, so that it shows over points of any colour. */
   function draw_ring(context, x, y, radius, { colour, halo }) {
     for (const [width, style] of [[4, halo], [2, colour]]) {
@@ -124,23 +136,45 @@
    * Return the content of the card of a point.
    * @param {object} data HeadData
    * @param {number} index draw index
+   * @param {string[]} more further lines
    */
-  function card_content(data, index) {
+  function card_content(data, index, more = []) {
     const { make } = qk_atlas.stage;
     const { visible_text } = qk_atlas.attention;
     const { token, side, sequence, position } = data.meaning_of(index);
     const { tokens } = data;
     const { label, length } = tokens.sequences[sequence];
     const title = make("strong", `qk-card-title qk-of-${side}`, visible_text(tokens.text[token]));
-    const norm = ((data.norms[index] & 127) / 127).toFixed(2);
-    const lines = [`${side} · position ${position} of ${length}`, label,
-      `norm ${norm} (0 smallest, 1 largest of this head)`];
+    const lines = [`${side} · position ${position} of ${length}`, label, norm_text(data, index),
+      ...more];
     if (tokens.row?.[token] >= 0) {
       lines.splice(1, 0, `row ${tokens.row[token]}, column ${tokens.column[token]}`);
     }
     const content = [make_patch(data.is_image ? data.patch_of(token) : null), title,
       ...lines.map((line) => make("p", "", line)), data.is_image ? null : sentence(tokens, token)];
     return content.filter((part) => part !== null);
+  }
+
+  /** Return what the true neighbours of a point say; see `HeadData.load_near`. */
+  function near_lines(near) {
+    if (!near) return [];
+    const kept = near.space.filter((index) => near.map.includes(index)).length;
+    return [`${kept} of its ${near.space.length} nearest in the space are among its `
+      + `${near.map.length} nearest here`];
+  }
+
+  /** Return the places of points in CSS pixels. */
+  function in_css_pixels(placed, ratio) {
+    if (ratio === 1) return placed;
+    const scaled = (values) => values.map((value) => value / ratio);
+    return { ...placed, x: scaled(placed.x), y: scaled(placed.y) };
+  }
+
+  /** Return the norm of a point in words: its value where the range of the head is known. */
+  function norm_text({ norms, norm_range }, index) {
+    const share = (norms[index] & 127) / 126;
+    if (!norm_range) return `norm ${share.toFixed(2)} (0 smallest, 1 largest of this head)`;
+    return `norm ${(norm_range[0] + share * (norm_range[1] - norm_range[0])).toPrecision(3)}`;
   }
 
   /** Return the words around a token, with the token marked. */
@@ -154,8 +188,8 @@
   }
 
   qk_atlas.head_overlay = {
-    shortened, line_ends, draw_lines, draw_ring, draw_labels, labels_in_sight, labels_most,
-    card_content,
+    shortened, line_ends, draw_lines, draw_rubber, draw_ring, draw_labels, labels_in_sight, labels_most,
+    card_content, near_lines, in_css_pixels,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.head_overlay;
 })();

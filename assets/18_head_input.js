@@ -11,6 +11,7 @@
   const key_zoom = 1.25;
   const key_pan = 40; // pixels
   const drag_turn = 0.008; // radians a pixel
+  const passage_ms = 160; // a cell of the matrix grows into its head
   const drag_least = 4; // pixels; less is a click
 
   /** Zoom about a place that keeps its pixel: x and y from the middle of the view. */
@@ -30,6 +31,39 @@
 
   function panned(camera, x, y) {
     return { ...camera, x: camera.x + x, y: camera.y + y };
+  }
+
+  /** Return the camera a share of the way from one to another. */
+  function between(from, to, share) {
+    return Object.fromEntries(Object.keys(to).map((name) => (
+      [name, from[name] + share * (to[name] - from[name])])));
+  }
+
+  /**
+   * Return the camera that shows a 2-D or 3-D map as large as a square on the page.
+   * @param {{left: number, top: number, side: number}} square on the page
+   * @param {{left: number, top: number, width: number, height: number}} view on the page
+   * @param {number} share of the shorter side of the view that a map takes
+   */
+  function camera_in({ left, top, side }, view, share) {
+    return {
+      ...start, zoom: side / (Math.min(view.width, view.height) * share),
+      x: left + side / 2 - view.left - view.width / 2,
+      y: top + side / 2 - view.top - view.height / 2,
+    };
+  }
+
+  /** Move a camera smoothly from somewhere to the start; at once where motion is not wanted. */
+  function pass(from, move, signal) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const begun = performance.now();
+    const step = (now) => {
+      if (signal.aborted) return;
+      const share = Math.min(1, Math.max(0, (now - begun) / passage_ms));
+      move(between(from, start, 1 - (1 - share) ** 3));
+      if (share < 1) requestAnimationFrame(step);
+    };
+    step(begun);
   }
 
   /** Return the camera after a drag by so many pixels: 2-D maps move, 3-D maps turn. */
@@ -54,11 +88,25 @@
   }
 
   /**
+   * Return the outline that a drag with a tool has drawn so far.
+   * @param {"box"|"lasso"} tool
+   * @param {number[][]} path (n, 2) where the pointer has been
+   * @returns {number[][]} corners
+   */
+  function outline(tool, path) {
+    if (tool === "lasso") return path;
+    const [[left, top], [right, bottom]] = [path[0], path.at(-1)];
+    return [[left, top], [right, top], [right, bottom], [left, bottom]];
+  }
+
+  /**
    * Listen to the canvas of a head.
    * @param {HTMLCanvasElement} canvas
-   * @param {{dims: number, camera: () => object, move: (camera: object) => void,
-   *   point: (place: {x: number, y: number}|null) => void, pick: (place: object) => void}} view
-   *   places are CSS pixels in the canvas, null when the pointer has left
+   * @param {{dims: number, camera: () => object, tool: () => "move"|"box"|"lasso",
+   *   move: (camera: object) => void, point: (place: {x: number, y: number}|null) => void,
+   *   pick: (place: object) => void, draw_rubber: (corners: number[][]|null) => void,
+   *   select: (corners: number[][]) => void}} view places are CSS pixels in the canvas, null when
+   *   the pointer has left; with Shift a drag is a lasso whatever the tool
    */
   function listen(canvas, view) {
     let drag = null;
@@ -66,7 +114,9 @@
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       canvas.setPointerCapture(event.pointerId);
-      drag = { from: place_of(event), camera: view.camera(), is_click: true };
+      const from = place_of(event);
+      const tool = event.shiftKey ? "lasso" : view.tool();
+      drag = { from, camera: view.camera(), is_click: true, tool, path: [[from.x, from.y]] };
     });
     canvas.addEventListener("pointermove", (event) => {
       const place = place_of(event);
@@ -76,13 +126,24 @@
       }
       const [x, y] = [place.x - drag.from.x, place.y - drag.from.y];
       drag.is_click &&= Math.hypot(x, y) < drag_least;
-      if (!drag.is_click) view.move(dragged(drag.camera, x, y, view.dims));
+      if (drag.is_click) return;
+      if (drag.tool === "move") {
+        view.move(dragged(drag.camera, x, y, view.dims));
+        return;
+      }
+      drag.path.push([place.x, place.y]);
+      view.draw_rubber(outline(drag.tool, drag.path));
     });
-    canvas.addEventListener("pointerup", (event) => {
-      if (drag?.is_click) view.pick(place_of(event));
+    const end = (event) => {
+      if (drag?.is_click && event.type === "pointerup") view.pick(place_of(event));
+      if (drag && drag.tool !== "move" && !drag.is_click) {
+        view.draw_rubber(null);
+        if (event.type === "pointerup") view.select(outline(drag.tool, drag.path));
+      }
       drag = null;
-    });
-    canvas.addEventListener("pointercancel", () => { drag = null; });
+    };
+    canvas.addEventListener("pointerup", end);
+    canvas.addEventListener("pointercancel", end);
     canvas.addEventListener("pointerleave", () => view.point(null));
     listen_to_zoom(canvas, view);
   }
@@ -108,6 +169,6 @@
     });
   }
 
-  qk_atlas.head_input = { start, zoomed, turned, dragged, pressed, listen };
+  qk_atlas.head_input = { start, zoomed, turned, between, camera_in, pass, dragged, pressed, outline, listen };
   if (typeof module !== "undefined") module.exports = qk_atlas.head_input;
 })();

@@ -3,15 +3,11 @@
 
 (() => {
   const qk_atlas = (globalThis.qk_atlas ??= {});
-  const { points, find, stage, head_data, head_overlay, head_input } = qk_atlas;
+  const { points, find, stage, head_data, head_overlay, head_input, head_paint, head_pointer } =
+    qk_atlas;
 
-  const opacity = 0.85;
-  const not_found = 0.18; // opacity of what was not searched for
-  const not_in_sequence = 0.15;
-  const growths = { near: 1.2, found: 1.5 }; // of the discs that stand out
-  const reach = 12; // CSS pixels from the pointer to the point it means
-  const size_factors = [0.65, 0.95, 1.3, 1.75]; // of the radius, by class of norm
   const map_share = { 2: 0.92, 3: 0.8 }; // of the shorter side of the view
+
 
   const clamp = (least, value, most) => Math.min(most, Math.max(least, value));
 
@@ -29,11 +25,12 @@
   if (typeof module !== "undefined") module.exports = qk_atlas.head;
   if (typeof document === "undefined") return;
 
-  class Head extends stage.PointView {
+  class Head extends head_pointer.PointerView {
     constructor(element, config, on_event) {
       super(element, config, on_event, {
         sequence: null, picked: null, hover_tokens: [], labels: false, size_by_norm: false,
-        lines: null, hidden_side: null,
+        lines: null, hidden_side: null, selected: null, tool: "move", pictures: true,
+        neighbours: false, norm_range: null, norm_common: null, from: null,
       });
     }
 
@@ -54,15 +51,41 @@
         move: (camera) => this.move(camera),
         point: (place) => this.point_at(place),
         pick: (place) => this.pick_at(place),
+        tool: () => this.options.tool,
+        draw_rubber: (corners) => { this.rubber = corners; this.redraw(); },
+        select: (corners) => this.select_in(corners),
       });
     }
 
     async load(signal) {
-      await this.data.load(signal, () => this.redraw());
+      await this.data.load(this.options.encoding, signal, () => this.redraw());
+    }
+
+    /** A map that is not there yet is no fault: it is looked for again when more is computed. */
+    fail(error) {
+      if (error.status !== 404) super.fail(error);
+      else this.enter("pending", "This head is not computed yet. Its map appears when it is.");
     }
 
     get has_picture() {
-      return this.data.coordinates !== undefined;
+      return this.data.coordinates !== undefined && this.drawn_as() !== null;
+    }
+
+    /** Return the encoding that can be drawn: until the wanted one is here, the one before. */
+    drawn_as() {
+      const { encoding, ramp } = this.options;
+      if (this.data.values_of(encoding)) this.drawn = { encoding, ramp };
+      return this.drawn ?? null;
+    }
+
+    /** Merge options; the values of another encoding are fetched when they are not here yet. */
+    set(options) {
+      super.set(options);
+      this.data.norm_range = this.options.norm_range;
+      this.canvas.dataset.tool = this.options.tool;
+      if (this.data.coordinates && !this.data.values_of(this.options.encoding)) this.start();
+      if (this.element.dataset.state === "pending" && options.refresh !== this.asked) this.start();
+      this.asked = options.refresh ?? this.asked;
     }
 
     get picture_state() {
@@ -79,8 +102,18 @@
       const { clientWidth, clientHeight } = this.body;
       this.size = { width: clientWidth, height: clientHeight };
       this.colours = stage.read_colours(this.element);
+      if (this.options.from) this.grow_from_cell();
       this.draw_points();
       this.draw_overlay();
+    }
+
+    /** Let the map grow out of the cell of the matrix that was opened. */
+    grow_from_cell() {
+      const { from } = this.options;
+      this.options.from = null;
+      const share = map_share[this.config.dims];
+      const begin = head_input.camera_in(from, this.body.getBoundingClientRect(), share);
+      head_input.pass(begin, (camera) => this.move(camera), this.fetching.signal);
     }
 
     draw_points() {
@@ -92,7 +125,7 @@
       this.place(ratio);
       this.choose();
       points.clear(this.frame, this.ground);
-      if (this.data.is_image) this.cut_pictures(ratio);
+      if (this.has_pictures) this.cut_pictures(ratio);
       this.draw_sets();
       this.canvas.getContext("2d").putImageData(this.frame.image, 0, 0);
     }
@@ -107,61 +140,32 @@
       place(this.data.coordinates, view, this.placed);
     }
 
-    /** Choose what is shown at all, what belongs to the sequence and what was searched for. */
     choose() {
-      const { order, tokens } = this.data;
-      const { hits, sequence, hidden_side } = this.options;
-      const { n_tokens } = this.config;
-      const points_of = (mask) => find.points_of_tokens(order, mask, hidden_side);
-      const all = points_of(new Uint8Array(n_tokens).fill(1));
-      const found = hits && points_of(find.token_mask(n_tokens, hits));
-      const near = sequence === null
-        ? null : points_of(Uint8Array.from(tokens.sequence, (one) => one === sequence));
-      this.sets = { all, found, near };
+      this.sets = head_paint.choose(this.data, this.options);
     }
 
     draw_sets() {
-      const { all, found, near } = this.sets;
-      if (!found && !near) {
-        this.draw_set(all, { faded: 1, opacity, growth: 1 });
-        return;
-      }
-      const faded = near ? not_in_sequence : not_found;
-      this.draw_set(all, { faded, opacity: 1, growth: 1 });
-      this.frame.depths?.fill(Infinity); // what was chosen is seen through what was not
-      if (near) this.draw_set(near, { faded: 1, opacity: 1, growth: growths.near });
-      if (found) this.draw_set(found, { faded: 1, opacity: 1, growth: growths.found });
+      const { frame, placed, sets, data, lut, ground, ratio, radius } = this;
+      const { ramp } = this.drawn_as();
+      const look = {
+        lut, ground, ramp, ratio, radius, values: this.values(), dims: this.config.dims,
+        sizes: this.options.size_by_norm ? data.sizes : null, cut: this.has_pictures ? this.cut : null,
+      };
+      head_paint.draw({ frame, placed, sets, look });
     }
 
-    /** Draw some points; `faded` is their colour over the ground, `growth` enlarges hits. */
-    draw_set(chosen, look) {
-      const { data, frame, placed, ground } = this;
-      const is_deep = this.config.dims === 3;
-      const values = this.values();
-      const { encoding, size_by_norm } = this.options;
-      const table = points.colour_table(this.lut, encoding, ground, look.faded, is_deep);
-      const radius = this.radius * look.growth * this.ratio;
-      const radii = (size_by_norm ? size_factors : [1]).map((factor) => factor * radius);
-      const stamps = points.disc_stamps(radii, look.opacity, is_deep);
-      const paint = { values, table, stamps, sizes: size_by_norm ? data.sizes : null };
-      if (!data.is_image) {
-        points.draw_discs(frame, placed, paint, chosen);
-        return;
-      }
-      const border = Math.round(this.ratio * (look.growth > 1 ? 2 : 1));
-      const alpha = Math.round(256 * look.faded);
-      points.draw_pictures(frame, placed, { values, table, border, ground, alpha, ...this.cut },
-        chosen);
-      const plain = chosen.filter((i) => this.cut.picture_of[i] < 0);
-      points.draw_discs(frame, placed, paint, plain);
+    /** Whether patches are drawn as small pictures. */
+    get has_pictures() {
+      return this.data.is_image && this.options.pictures;
     }
 
-    /** Return the values that colour the points, by the chosen encoding. */
+    /** Return the values that colour the points, by the encoding that is drawn. */
     values() {
-      if (this.options.encoding === "norm") return this.data.norms;
-      const row = points.encodings.indexOf(this.options.encoding);
-      const { n_points } = this.config;
-      return this.data.attributes.subarray(row * n_points, (row + 1) * n_points);
+      const { encoding } = this.drawn_as();
+      const values = this.data.values_of(encoding);
+      const { norm_range, norm_common } = this.options;
+      if (encoding !== "norm" || !norm_range || !norm_common) return values;
+      return qk_atlas.matrix_cells.on_common_scale(values, norm_range, norm_common);
     }
 
     get radius() {
@@ -190,30 +194,29 @@
       this.n_lines = ends.length;
       this.n_labels = this.draw_labels(context, placed);
       this.draw_rings(context, placed);
+      if (this.rubber) head_overlay.draw_rubber(context, this.rubber, this.colours.text);
     }
 
     /** Return the places of the points in CSS pixels. */
     placed_css() {
-      const { placed, ratio } = this;
-      if (ratio === 1) return placed;
-      const scaled = (values) => values.map((value) => value / ratio);
-      return { ...placed, x: scaled(placed.x), y: scaled(placed.y) };
+      return head_overlay.in_css_pixels(this.placed, this.ratio);
     }
 
     /** Return the distance from the middle of a point to its edge in CSS pixels. */
     get extent() {
-      return this.data.is_image ? this.cut.side / this.ratio / 2 + 1 : this.radius;
+      return this.has_pictures ? this.cut.side / this.ratio / 2 + 1 : this.radius;
     }
 
     draw_labels(context, placed) {
-      const { near, found, all } = this.sets;
+      const { near, terms, all } = this.sets;
+      const in_sequence = near !== null && !this.options.selected;
       // The patches of an image are their own labels, and too many for words.
-    if (!this.options.labels && (!near || this.data.is_image)) return 0;
+      if (!this.options.labels && (!in_sequence || this.data.is_image)) return 0;
       const { width, height } = this.size;
-      const text_of = (index) => this.label_of(index, near !== null);
+      const text_of = (index) => this.label_of(index, in_sequence);
       const wanted = head_overlay.labels_in_sight(
-        placed, near ?? found ?? all, this.size, text_of);
-      const most = near ? Infinity : head_overlay.labels_most(width, height);
+        placed, near ?? terms?.[0]?.chosen ?? all, this.size, text_of);
+      const most = in_sequence ? Infinity : head_overlay.labels_most(width, height);
       const gap = this.extent + 3;
       return head_overlay.draw_labels(context, wanted, { width, height, gap, most }, this.colours);
     }
@@ -233,56 +236,19 @@
         head_overlay.draw_ring(context, placed.x[index], placed.y[index], radius, ring);
       };
       const radius = this.extent + 3;
+      for (const index of this.near?.map ?? []) draw(index, radius, text_2);
+      for (const index of this.near?.space ?? []) draw(index, radius + 2, select);
       for (const point of hover_tokens) draw(this.data.point_of(point), radius, text_2);
       if (this.hovered >= 0) draw(this.hovered, radius, text);
       if (picked) draw(this.data.point_of(picked), radius + 2, select);
-    }
-
-    /** Return the draw index of the point that is meant by a place in CSS pixels, or -1. */
-    find_at({ x, y }) {
-      if (!this.sets) return -1;
-      const within = { reach: reach * this.ratio, radius: this.extent * this.ratio };
-      const at = [x * this.ratio, y * this.ratio];
-      return find.nearest_point(this.placed, ...at, within, this.sets.all);
-    }
-
-    point_at(place) {
-      this.hover(place ? this.find_at(place) : -1);
-    }
-
-    /** Note the point below the pointer, show its card and tell; nothing when it is the same. */
-    hover(index) {
-      if (index === this.hovered) return;
-      this.hovered = index;
-      this.card.hidden = index < 0;
-      if (index >= 0) this.show_point_card(index);
-      const { token, side } = index < 0 ? { token: null, side: null } : this.data.meaning_of(index);
-      this.on_event({ type: "hover", token, side });
-      this.redraw();
-    }
-
-    show_point_card(index) {
-      const { placed, ratio } = this;
-      const [x, y] = [placed.x[index] / ratio, placed.y[index] / ratio];
-      const box = { left: x - 8, right: x + 8, top: y + 8 };
-      this.show_card(box, ...head_overlay.card_content(this.data, index));
-    }
-
-    /** Pick a point, or let it go by a click beside all points, and tell. */
-    pick_at(place) {
-      const index = this.find_at(place);
-      const nothing = { point: null, token: null, side: null, sequence: null, position: null };
-      const meaning = index < 0 ? nothing : this.data.meaning_of(index);
-      const { token, side } = meaning;
-      this.set({ picked: index < 0 ? null : { token, side } });
-      this.on_event({ type: "pick", ...meaning });
     }
 
     shown() {
       const { config, options, sets, camera, frame, n_labels = 0, n_lines = 0 } = this;
       return {
         layer: config.layer, head: config.head, n_points: config.n_points, picked: options.picked,
-        n_highlighted: sets?.found?.length ?? 0, n_in_sequence: sets?.near?.length ?? 0,
+        n_highlighted: (sets?.terms ?? []).reduce((sum, { chosen }) => sum + chosen.length, 0),
+        n_selected: options.selected?.length ?? 0, near: this.near ?? null, encoding: this.drawn?.encoding ?? null, n_in_sequence: sets?.near?.length ?? 0,
         n_labels, n_lines, ...camera, hovered: this.hovered < 0 ? null : this.hovered,
         raster_hash: frame ? find.raster_hash(new Uint8Array(frame.pixels.buffer)) : null,
       };

@@ -54,6 +54,20 @@
     return `${method_names[method]} ${dims}-D`;
   }
 
+  /** Return how the atlas stands, in a word or two. */
+  function state_word(atlas, map) {
+    if (atlas.building) return "building";
+    if (!atlas.capture) return "not built";
+    if (!map) return "map missing";
+    return map.complete ? "ready" : "unfinished";
+  }
+
+  /** Return the heading over `missing_text`. */
+  function missing_title(atlas) {
+    if (atlas.building) return "Being built";
+    return atlas.capture ? "Not computed yet" : "Nothing to see here yet";
+  }
+
   /** Return why there is nothing to draw, or "" when there is. */
   function missing_text(atlas, { method, dims }) {
     if (!atlas.capture) {
@@ -66,7 +80,8 @@
   }
 
   qk_atlas.session = {
-    attention_lines, neighbour, address, head_address, map_name, missing_text,
+    attention_lines, neighbour, address, head_address, map_name, state_word, missing_title,
+    missing_text,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.session;
 })();

@@ -1,22 +1,22 @@
 "use strict";
-// Title line of a head: its name, how far it can be trusted, and the ways to its neighbours.
+// Title line of a head: its name, how far it can be trusted, its neighbours, and tools.
 
 (() => {
   const qk_atlas = (globalThis.qk_atlas ??= {});
 
-  // name of the figure, words, bound of "good", bound of "doubtful", whether less is better
+  // names of the figure, words, bound of "good", bound of "doubtful", whether less is better
   const figures = [
     {
-      name: "per_query_rho", text: "rho on map", good: -0.5, doubtful: -0.25, less: true,
+      names: ["per_query_rho"], text: "rho on map", good: -0.5, doubtful: -0.25, less: true,
       help: "Rank correlation of distance on this map and dot product over the keys of each "
         + "query, mean over queries. -1 would be perfect.",
     },
     {
-      name: "space_per_query_rho", text: "in space", good: -0.95, doubtful: -0.8, less: true,
+      names: ["space_per_query_rho"], text: "in space", good: -0.95, doubtful: -0.8, less: true,
       help: "The same for the cosine distance of the vectors themselves, before they are laid out.",
     },
     {
-      name: "trustworthiness_at_10", text: "trust", good: 0.95, doubtful: 0.85, less: false,
+      names: ["trustworthiness_at_10"], text: "trust", good: 0.95, doubtful: 0.85, less: false,
       help: "Trustworthiness at 10 neighbours: whether neighbours on the map are neighbours of the "
         + "vectors. 1 would be perfect.",
     },
@@ -47,14 +47,16 @@
     left: { layer: 0, head: -1 }, right: { layer: 0, head: 1 },
     up: { layer: -1, head: 0 }, down: { layer: 1, head: 0 },
   };
-  const arrows = { left: "‹", right: "›", up: "↑", down: "↓" };
+  const arrows = { left: "←", right: "→", up: "↑", down: "↓" };
+  const tools = {
+    move: "drag to move or turn the map", box: "drag a box around points",
+    lasso: "draw around points; also with Shift held",
+  };
 
   function arrow(direction, place, on_event) {
-    const text = place ? `L${place.layer} H${place.head}` : "";
-    const shown = direction === "right" ? `${text} ${arrows.right}` : `${arrows[direction]} ${text}`;
-    const button = make("button", "qk-button qk-arrow", shown.trim(), {
-      type: "button", "data-direction": direction,
-      "aria-label": place ? `layer ${place.layer} head ${place.head}` : "no head there",
+    const name = place ? `layer ${place.layer} head ${place.head}` : "no head there";
+    const button = make("button", "qk-button qk-arrow", arrows[direction], {
+      type: "button", "data-direction": direction, "aria-label": name, title: name,
     });
     button.disabled = !place;
     button.addEventListener("click", () => on_event({ type: "open", ...place }));
@@ -74,28 +76,44 @@
     constructor(element, config, on_event) {
       this.element = element;
       this.config = config;
+      this.on_event = on_event;
       const { cells, layer, head } = config;
-      const buttons = Object.fromEntries(Object.entries(steps).map(([name, step]) => (
-        [name, arrow(name, neighbour(cells, { layer, head }, step), on_event)]
-      )));
+      const around = make("span", "qk-arrows");
+      around.append(...["left", "up", "down", "right"].map((name) => (
+        arrow(name, neighbour(cells, { layer, head }, steps[name]), on_event))));
       this.pills = make("span", "qk-pills");
-      const title = make("h1", "", `Layer ${layer} Head ${head}`);
+      const middle = make("span", "qk-head-title");
+      middle.append(make("h1", "", `Layer ${layer} Head ${head}`), this.pills);
       const back = make("button", "qk-button", "all heads", { type: "button" });
       back.addEventListener("click", () => on_event({ type: "back" }));
-      const middle = make("span", "qk-head-title");
-      middle.append(title, this.pills);
-      element.replaceChildren(
-        buttons.left, middle, buttons.right, buttons.up, buttons.down, back,
-      );
+      const menu = make("span", "qk-bar-menu");
+      qk_atlas.export_menu.fill(menu, config.exports);
+      element.replaceChildren(around, middle, this.make_tools(), back, menu);
       qk_atlas.views[element.id] = this;
     }
 
-    /** Show the quality figures of the head; {} while they are not measured. */
-    set({ quality }) {
+    make_tools() {
+      this.tools = make("span", "qk-tools", "", { role: "group", "aria-label": "what dragging does" });
+      this.tools.append(...Object.entries(tools).map(([tool, title]) => {
+        const button = make("button", "qk-button", tool, { type: "button", title, "data-tool": tool });
+        button.addEventListener("click", () => this.on_event({ type: "tool", tool }));
+        return button;
+      }));
+      return this.tools;
+    }
+
+    /** Show the quality figures of the head ({} while they are not measured) and the tool. */
+    set({ quality, tool }) {
+      if (tool) {
+        for (const button of this.tools.children) {
+          button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
+        }
+      }
       if (!quality) return;
-      const known = figures.filter(({ name }) => name in quality);
-      const pills = known.map((figure) => pill(figure, quality[figure.name]));
-      this.pills.replaceChildren(...pills);
+      const pills = figures.map((figure) => (
+        [figure, figure.names.map((name) => quality[name]).find((value) => typeof value === "number")]));
+      this.pills.replaceChildren(...pills.filter(([, value]) => value !== undefined)
+        .map(([figure, value]) => pill(figure, value)));
     }
 
     state() {

@@ -95,6 +95,13 @@ class Capture:
         return None if row is None else self._array(row)
 
     @cached_property
+    def point_tokens(self) -> Int64:
+        """(n_points,) int64 token of each point."""
+        everything = np.arange(self.n_tokens)
+        sides = (self.query_tokens, self.key_tokens)
+        return np.concatenate([everything if some is None else some for some in sides])
+
+    @cached_property
     def query_offset(self) -> Int64:
         """(n_sequences + 1,) int64: the queries of sequence s are rows offset[s]:offset[s + 1]."""
         return self._offset(self.query_tokens)

@@ -1,7 +1,8 @@
-"""What the command line exports: one head, or the attention of one sequence, as .npz files."""
+"""What can be taken away as .npz files: one head, or the attention of one sequence."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.atlas import read_atlas, read_cells, read_coordinates
+from pipeline.atlas import Atlas, read_atlas, read_cells, read_coordinates
 from pipeline.errors import InputError
 from pipeline.specs import DEFAULT_GUIDANCE
 from pipeline.store import Store
 
 
 def head_arrays(store: Store, atlas_key: str, layer: int, head: int) -> dict[str, Any]:
-    """Return vectors, tokens and maps of one head of an atlas; raise as `read_atlas`."""
+    """Return vectors, tokens, maps and provenance of one head of an atlas.
+
+    Raises
+    ------
+    InputError
+        if there is no such atlas or head.
+    """
     atlas = read_atlas(store, atlas_key)
     vectors = atlas.capture.vectors(layer, head)
     queries, keys = atlas.normalised(layer, head)
@@ -39,14 +46,25 @@ def head_arrays(store: Store, atlas_key: str, layer: int, head: int) -> dict[str
         if cell is not None:
             name = f"{map_set['method']}_{map_set['dims']}d"
             arrays[name] = np.asarray(read_coordinates(store, cell))
-    return arrays
+    return arrays | {"provenance": _provenance(atlas, layer=layer, head=head)}
+
+
+def _provenance(atlas: Atlas, **place: int) -> NDArray[Any]:
+    """Return where arrays are from, as JSON text."""
+    names = ("model", "corpus", "normalisation", "seed", "part", "rotary")
+    facts = {name: atlas.record[name] for name in names} | {
+        "atlas": atlas.key,
+        "revision": atlas.capture.record["model"]["revision"],
+    }
+    return np.array(json.dumps(facts | place))
 
 
 def attention_arrays(
     store: Store, atlas_key: str, sequence: int, layer: int, head: int
 ) -> dict[str, Any]:
     """Return the weights of one head for one sequence with the texts of its rows and columns."""
-    capture = read_atlas(store, atlas_key).capture
+    atlas = read_atlas(store, atlas_key)
+    capture = atlas.capture
     weights = capture.attention(sequence, layer, head)
     text = np.array(capture.tokens.token_text)
     n_tokens = capture.n_tokens
@@ -57,6 +75,7 @@ def attention_arrays(
         )
     )  # fmt: skip
     arrays = {"weights": weights, "query_text": query, "key_text": key}
+    arrays["provenance"] = _provenance(atlas, layer=layer, head=head, sequence=sequence)
     return arrays | ({} if capture.query_tokens is not None else {"token_text": key})
 
 

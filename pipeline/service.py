@@ -5,49 +5,32 @@ Never imports torch: what has to be computed becomes a job of the worker process
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.atlas import Atlas, prefer_heads, read_atlas, read_cells, read_coordinates
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.atlas import Atlas, prefer_heads, read_atlas, read_coordinates
 from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
+from pipeline.encodings import Encoding, encode, list_encodings
 from pipeline.errors import InputError, JobError
+from pipeline.exports import head_arrays
 from pipeline.jobs import JobRecord, JobTable
-from pipeline.search import find_tokens
-from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, AtlasSpec
+from pipeline.map_view import MapView, read_map_view
+from pipeline.report import HeadReport, judge, report_head
+from pipeline.search import Found, find_tokens
+from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY, AtlasSpec
 from pipeline.store import Store
 
 BUILD = "build"
+N_NEIGHBOURS = 10
 
-
-@dataclass(frozen=True)
-class MapView:
-    """One map set, as far as it is computed.
-
-    Parameters
-    ----------
-    record : of the map set (kind "map").
-    capture : what it is made from.
-    cells : for each head in cell order its map, or None; see `pipeline.atlas.read_cells`.
-    """
-
-    record: dict[str, Any]
-    capture: Capture
-    cells: tuple[dict[str, Any] | None, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether every head has coordinates."""
-        return all(self.cells)
-
-    @property
-    def measured(self) -> bool:
-        """Whether every head has coordinates and quality figures: nothing will change any more."""
-        return all(cell and cell["quality"] for cell in self.cells)
+Int64 = NDArray[np.int64]
 
 
 class Service:
@@ -66,6 +49,8 @@ class Service:
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.
         self._capture = lru_cache(maxsize=16)(self._read_capture)
+        self._encoding = lru_cache(maxsize=32)(self._encode)
+        self._unit_points = lru_cache(maxsize=4)(self._read_unit_points)
         self._maps: dict[str, MapView] = {}
 
     def models(self) -> list[ModelState]:
@@ -82,10 +67,15 @@ class Service:
         return sorted(found, key=lambda record: -record["created_s"])
 
     def find_atlas(self, model: str, corpus: str, normalisation: str) -> Atlas | None:
-        """Return the newest atlas of a model and a corpus by name, None if there is none."""
+        """Return the newest atlas of a model and a corpus by name, None if there is none.
+
+        Of encoder-decoder models the encoder; vectors as the softmax receives them.
+        """
+        wanted = (model, corpus, normalisation)
         for record in self.atlases():
             names = (record["model"], record["corpus"], record["normalisation"])
-            if names == (model, corpus, normalisation):
+            usual = record["part"] in (None, PARTS[0]) and record["rotary"] == ROTARY[0]
+            if names == wanted and usual:
                 return self.atlas(record["key"])
         return None
 
@@ -141,7 +131,7 @@ class Service:
         InputError
             if there is no such map set.
         """
-        view = self._maps.get(key) or self._read_map(key)
+        view = self._maps.get(key) or read_map_view(self._store, key, self.capture)
         if view.measured:
             self._maps[key] = view
         self._store.note_use(view.record)
@@ -164,9 +154,17 @@ class Service:
         """Return the (n_points, dims) float32 coordinates of a cell of a map."""
         return read_coordinates(self._store, cell)
 
-    def search(self, capture_key: str, query: str) -> list[int]:
-        """Return the numbers of the tokens that say a word; see `pipeline.search.find_tokens`."""
-        return [int(i) for i in find_tokens(self.capture(capture_key).tokens, query)]
+    def search(self, capture_key: str, query: str, *, manner: str = "word") -> list[Found]:
+        """Return the tokens that say the searched terms; see `pipeline.search.find_tokens`."""
+        return find_tokens(self.capture(capture_key).tokens, query, manner=manner)
+
+    def encodings(self, capture_key: str) -> dict[str, tuple[str, str]]:
+        """Return name -> (words, ramp) of what the colour of a point can stand for."""
+        return list_encodings(self.capture(capture_key))
+
+    def encoding(self, capture_key: str, name: str) -> Encoding:
+        """Return what one colouring says of every token; see `pipeline.encodings.encode`."""
+        return self._encoding(capture_key, name)
 
     def build(self, spec: AtlasSpec, *, owner: str) -> JobRecord:
         """Queue a build, or join an equal one.
@@ -212,6 +210,59 @@ class Service:
         """
         return self._jobs.cancel(job_id, owner)
 
+    def seconds_per_head(self, usual: float) -> float:
+        """Return what a head cost in the last build that made maps, or what is usual."""
+        for job in reversed(self._jobs.list()):
+            maps_s = ((job.result or {}).get("seconds") or {}).get("maps", 0)
+            n_heads = sum(map(len, (job.result or {}).get("scale") or []))
+            if maps_s > 1 and n_heads:
+                return float(maps_s) / n_heads
+        return usual
+
+    def nearest_points(self, atlas_key: str, layer: int, head: int, point: int) -> Int64:
+        """Return the ten points nearest to one in the joint embedding of a head, nearest first.
+
+        Raises
+        ------
+        InputError
+            if there is no such head or point.
+        """
+        points = self._unit_points(atlas_key, layer, head)
+        if not 0 <= point < points.shape[0]:
+            raise InputError(f"point: found {point}, expected 0 to {points.shape[0] - 1}")
+        closeness = points @ points[point]
+        closeness[point] = -np.inf
+        nearest = np.argsort(-closeness, kind="stable")[:N_NEIGHBOURS]
+        return nearest.astype(np.int64)
+
+    def head_arrays(self, atlas_key: str, layer: int, head: int) -> dict[str, Any]:
+        """Return what is known of one head; see `pipeline.exports.head_arrays`."""
+        return head_arrays(self._store, atlas_key, layer, head)
+
+    def head_report(
+        self, atlas_key: str, layer: int, head: int, map_key: str | None
+    ) -> tuple[HeadReport, dict[str, Any]]:
+        """Look at one head on a map; see `pipeline.report`. Also returns its stored figures."""
+        atlas = self.atlas(atlas_key)
+        cell = None
+        if map_key is not None:
+            cell = self.map_view(map_key).cells[atlas.capture.cell(layer, head)]
+        coordinates = None if cell is None else np.asarray(self.coordinates(cell))
+        quality: dict[str, Any] = (cell or {}).get("quality") or {}
+        return report_head(atlas, layer, head, coordinates), quality
+
+    def judge(self, quality: dict[str, Any]) -> list[tuple[str, str]]:
+        """Say in plain words what the figures of a map mean; see `pipeline.report.judge`."""
+        return judge(quality)
+
+    def norm_range(self, capture_key: str, place: Mapping[str, Any] | None) -> tuple[float, float]:
+        """Return the least and the greatest raw norm of one head, or of all for None."""
+        capture = self.capture(capture_key)
+        norms = capture.norms()
+        if place is not None:
+            norms = norms[capture.cell(int(place["layer"]), int(place["head"]))]
+        return float(norms.min()), float(norms.max())
+
     def last_build(self, model: str, corpus: str) -> JobRecord | None:
         """Return the newest build of a model and a corpus, whatever became of it."""
         for job in reversed(self._jobs.list()):
@@ -225,9 +276,8 @@ class Service:
             raise InputError(f"capture {key} is not in the cache; build its atlas again")
         return capture
 
-    def _read_map(self, key: str) -> MapView:
-        record = self._store.get_record(key)
-        if record is None or record["kind"] != "map":
-            raise InputError(f"map set {key} is not in the cache; build its atlas again")
-        capture = self.capture(record["capture"])
-        return MapView(record, capture, tuple(read_cells(self._store, key, capture.cells)))
+    def _read_unit_points(self, atlas_key: str, layer: int, head: int) -> NDArray[np.float32]:
+        return self.atlas(atlas_key).unit_points(layer, head)
+
+    def _encode(self, capture_key: str, name: str) -> Encoding:
+        return encode(self.capture(capture_key), name)

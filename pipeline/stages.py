@@ -242,6 +242,7 @@ def _corpus_facts(
         "n_truncated": n_truncated,
         "left_out": list(corpus.left_out),
         "labels": [corpus.labels[i] for i in chosen],
+        "columns": {name: [column[i] for i in chosen] for name, column in corpus.columns.items()},
     }
 
 

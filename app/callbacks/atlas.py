@@ -20,7 +20,7 @@ def register(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.MODEL, "options"), Output(ids.CORPUS, "options"),
         Output(ids.MODEL, "value"), Output(ids.CORPUS, "value"),
-        Output(ids.NORMALISATION, "data"), Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
+        Output(ids.NORMALISATION, "value"), Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
         Output(ids.ENCODING, "value"), Output(ids.PALETTE, "value"),
         Output(ids.PLACE, "data"), Output(ids.PICKED, "data"), Output(ids.NOTICES, "children"),
         Input(ids.LOCATION, "search"),
@@ -41,19 +41,32 @@ def register(app: Dash, service: Service) -> None:
         )  # fmt: skip
 
     @app.callback(
-        Output(ids.ATLAS, "data"), Output(ids.JOB, "data"),
-        Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"), Input(ids.STAGE, "data"),
-        State(ids.NORMALISATION, "data"),
+        Output(ids.ATLAS, "data"), Output(ids.JOB, "data"), Output(ids.ENCODING, "options"),
+        Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"),
+        Input(ids.NORMALISATION, "value"), Input(ids.STAGE, "data"), State(ids.ENCODING, "value"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def open_atlas(model: Any, corpus: Any, _stage: Any, normalisation: Any) -> tuple[Any, Any]:
+    def open_atlas(
+        model: Any, corpus: Any, normalisation: Any, _stage: Any, encoding: Any
+    ) -> tuple[Any, ...]:
         if not (isinstance(model, str) and isinstance(corpus, str)):
-            return no_update, no_update
+            return no_update, no_update, no_update
         job = service.last_build(model, corpus)
         description = describe(service, model, corpus, normalisation or "faithful")
         is_live = job is not None and job.is_live
         is_shown = is_live or (job is not None and job.state == "interrupted")
-        return description | {"building": is_live}, job.id if job and is_shown else None
+        options = encoding_options(description.get("encodings"), encoding)
+        return description | {"building": is_live}, job.id if job and is_shown else None, options
+
+
+def encoding_options(encodings: dict[str, tuple[str, str]] | None, chosen: Any) -> Any:
+    """Return the colourings to choose from; the chosen one stays, also where it has no meaning."""
+    if encodings is None:
+        return no_update
+    words = {name: label for name, (label, _) in encodings.items()}
+    if isinstance(chosen, str):
+        words.setdefault(chosen, f"{chosen.replace('_', ' ')} (not in this atlas)")
+    return _options(words)
 
 
 def describe(service: Service, model: str, corpus: str, normalisation: str) -> dict[str, Any]:
@@ -118,7 +131,19 @@ def _drawable(service: Service, atlas: Atlas) -> dict[str, Any]:
         "n_tokens": capture.n_tokens,
         "modality": corpus["modality"],
         "grid": capture.tokens.grid,
+        "encodings": service.encodings(capture.record["key"]),
+        "provenance": _provenance(atlas),
         "error": capture.record["reconstruction_error_max"],
         "summary": f"{len(capture.cells)} heads · {capture.n_points:,} points each · "
         f"{corpus['n_sequences']} {'images' if corpus['modality'] == 'image' else 'sequences'}",
     }
+
+
+def _provenance(atlas: Atlas) -> dict[str, Any]:
+    """Return what every export says about where it is from."""
+    record, capture = atlas.record, atlas.capture.record
+    return {
+        "model": record["model"], "revision": capture["model"]["revision"],
+        "corpus": record["corpus"], "corpus_sha256": capture["corpus"]["sha256"],
+        "normalisation": record["normalisation"], "seed": record["seed"], "atlas": atlas.key,
+    }  # fmt: skip

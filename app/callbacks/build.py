@@ -14,6 +14,10 @@ from pipeline.service import Service
 from pipeline.specs import AtlasSpec
 
 NOT_OFFERED = "This dashboard builds only the models and corpora that it lists; choose one of them."
+# For estimates: what is usual for the sample corpora.
+TOKENS_OF_TEXT, PATCHES = 21, 200
+HEAD_S = 3.0
+BYTES_PER_POINT = 4 * (64 + 2 + 3 + 2 + 2)  # half a query and a key, and four maps
 STAGES = {
     "": "waiting", "prepare": "preparing the model", "convert": "converting the model",
     "wait": "waiting for another build", "load": "loading the model",
@@ -27,6 +31,7 @@ def register(app: Dash, service: Service, *, allow_any_model: bool) -> None:
     _register_starts(app, service, allow_any_model=allow_any_model)
     _register_following(app, service)
     _register_ends(app, service)
+    _register_estimate(app, service)
 
 
 def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> None:
@@ -35,7 +40,7 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
         Output(ids.JOB, "data", allow_duplicate=True),
         Output(ids.NOTICES, "children", allow_duplicate=True),
         Input(ids.BUILD, "n_clicks"),
-        State(ids.MODEL, "value"), State(ids.CORPUS, "value"), State(ids.NORMALISATION, "data"),
+        State(ids.MODEL, "value"), State(ids.CORPUS, "value"), State(ids.NORMALISATION, "value"),
         State(ids.METHOD, "value"), State(ids.DIMS, "value"), State(ids.ATLAS, "data"),
         prevent_initial_call=True,
     )  # fmt: skip
@@ -71,6 +76,14 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
             service, wanted or model, corpus, normalisation=normalisation, methods=chosen
         )
         return job, message or "The build is queued; the line below shows how far it is."
+
+
+def _register_estimate(app: Dash, service: Service) -> None:
+    @app.callback(Output(ids.ESTIMATE, "children"), Input(ids.ATLAS, "data"))
+    def tell_cost(atlas: Any) -> str:
+        if not isinstance(atlas, dict) or "capture" in atlas or atlas.get("building"):
+            return ""
+        return estimate(service, atlas.get("model"), atlas.get("corpus"))
 
 
 def _register_following(app: Dash, service: Service) -> None:
@@ -134,6 +147,23 @@ def is_offered(service: Service, model: Any, corpus: Any) -> bool:
     """Tell whether model and corpus are known ones, which anybody may have built."""
     models = [state.entry.name for state in service.models()]
     return model in models and corpus in [info.name for info in service.corpora()]
+
+
+def estimate(service: Service, model: Any, corpus: Any) -> str:
+    """Say what building an atlas will cost, from what the catalogues know and earlier builds."""
+    entries = [state for state in service.models() if state.entry.name == model]
+    infos = [info for info in service.corpora() if info.name == corpus]
+    if not entries or not infos:
+        return ""
+    [state], [info] = entries, infos
+    n_heads = state.entry.layers * state.entry.heads
+    n_points = 2 * info.n_sequences * (TOKENS_OF_TEXT if info.modality == "text" else PATCHES)
+    seconds = n_heads * service.seconds_per_head(HEAD_S)
+    size_mb = n_heads * n_points * BYTES_PER_POINT / 1e6
+    return (
+        f"{n_heads} heads with about {n_points:,} points each: the first picture in less than a "
+        f"minute, everything in about {_duration(seconds)}, {size_mb:,.0f} MB. {state.advice}"
+    ).strip()
 
 
 def tell(job: JobRecord, position: int | None) -> str:

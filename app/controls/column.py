@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from app import ids
 from app.controls.elements import attributes, info
+from app.view_state import ENCODINGS
 
 METHODS = (("tsne", "t-SNE"), ("umap", "UMAP"), ("pca", "PCA"))
-ENCODINGS = (
-    ("type", "query or key"),
-    ("position", "position in the sequence"),
-    ("position_mod_5", "position modulo 5"),
-    ("norm", "norm of the vector"),
-)
+NORMALISATIONS = (("faithful", "faithful"), ("paper", "paper"), ("none", "none"))
+# Until an atlas says which of them it has, and in which words.
+COLOURINGS = [(name, name.replace("_", " ")) for name in ENCODINGS]
+MANNERS = (
+    ("word", "whole token"), ("prefix", "beginning"), ("substring", "part"),
+    ("regex", "regular expression"),
+)  # fmt: skip
 HELP = {
     "Projection": "How the queries and keys of a head are laid out. t-SNE and UMAP keep near "
     "neighbours near; PCA keeps the two or three widest directions.",
     "Mode": "2-D, or 3-D to be turned with the mouse or the arrow keys.",
     "Scale": "Own: each head fills its cell. Common: all heads at one scale, so that sizes can be "
     "compared.",
-    "Colour by": "What the colour of a point stands for. Norms are those before normalisation, "
-    "from the smallest to the largest of each head.",
+    "Colour by": "What the colour of a point stands for. Norms are those before normalisation. "
+    "Columns of your own file are at the end of the list.",
+    "Normalisation": "How queries and keys of a head are scaled before they are laid out. "
+    "Faithful: so that distance follows attention best. Paper: keys centred, scale 1. None: raw.",
+    "Norm scale": "Own: from the smallest to the largest norm of each head. Common: one scale for "
+    "all heads, so that their colours can be compared.",
     "Palette": "Default can be told apart with every common kind of colour blindness; classic is "
     "that of the AttentionViz paper.",
-    "Find tokens": "Whole tokens, in any case; several with commas between them. Matches are "
-    "drawn larger, queries and keys alike.",
-    "Show": "Labels and attention lines of the chosen sequence; discs sized by the norm of the "
-    "vector.",
+    "Find tokens": "In any case; up to five terms with commas between them (regular expressions: "
+    "with spaces), each with its own mark. Matches are drawn larger, queries and keys alike.",
+    "Show": "Labels; attention lines of the chosen sequence (the two strongest keys of each "
+    "query, from 0.05 on); marks sized by norm; when pointing at a point, rings around its 10 "
+    "nearest in the space (strong) and on the map (grey).",
 }
+
+
+SHOWN = ["labels", "lines", "size_by_norm", "neighbours", "pictures"]  # words: callbacks/trust.py
 
 
 def control_column() -> Component:
@@ -41,15 +52,18 @@ def control_column() -> Component:
             _group("Map", [
                 _field("Projection", _segments(ids.METHOD, METHODS)),
                 _field("Mode", _segments(ids.DIMS, ((2, "2-D"), (3, "3-D")))),
+                _field("Normalisation", _segments(ids.NORMALISATION, NORMALISATIONS)),
                 _field("Scale", _segments(ids.SCALE, (("own", "own"), ("common", "common")), "own"),
                        "qk-of-matrix"),
             ]),
             _group("Colour", [
-                _field("Colour by", _choice(ids.ENCODING, ENCODINGS)),
+                _field("Colour by", _choice(ids.ENCODING, COLOURINGS)),
+                _field("Norm scale", _segments(
+                    ids.NORM_SCALE, (("own", "own"), ("common", "common")), "own"), "qk-of-norm"),
                 _field("Palette",
                        _segments(ids.PALETTE, (("default", "default"), ("classic", "classic")))),
             ]),
-            _group("Find", [_field("Find tokens", _search_box())]),
+            _group("Find", [_field("Find tokens", _search_box(), control_id=ids.SEARCH)]),
             _group("Show", [_field("Show", _show())], "qk-of-head"),
             html.Div(id=ids.LEGEND, className="qk-legend"),
         ],
@@ -62,8 +76,11 @@ def _group(title: str, children: Sequence[Component], class_name: str = "") -> C
     return html.Section([html.H2(title), *children], className=f"qk-group {class_name}".strip())
 
 
-def _field(label: str, control: Component, class_name: str = "") -> Component:
-    title = html.Span(label, className="qk-label")
+def _field(
+    label: str, control: Component, class_name: str = "", control_id: str | None = None
+) -> Component:
+    named: dict[str, Any] = {"htmlFor": control_id} if control_id else {}
+    title = html.Label(label, className="qk-label", **named)
     return html.Div(
         [html.Div([title, info(HELP[label])], className="qk-field-head"), control],
         className=f"qk-field {class_name}".strip(),
@@ -82,10 +99,13 @@ def _segments(
     )
 
 
-def _choice(component_id: str, options: Sequence[tuple[str, str]]) -> Component:
+def _choice(
+    component_id: str, options: Sequence[tuple[str, str]] = (), value: str | None = None
+) -> Component:
     return dcc.Dropdown(
         id=component_id,
-        options=[{"value": value, "label": label} for value, label in options],
+        options=[{"value": v, "label": label} for v, label in options],
+        value=value,
         clearable=False,
         searchable=False,
     )
@@ -102,6 +122,7 @@ def _search_box() -> Component:
                 placeholder="may, june",
                 autoComplete="off",
             ),
+            _choice(ids.MANNER, MANNERS, MANNERS[0][0]),
             html.Output(id=ids.SEARCH_COUNT, className="qk-count"),
         ],
         className="qk-search",
@@ -111,10 +132,6 @@ def _search_box() -> Component:
 def _show() -> Component:
     return dcc.Checklist(
         id=ids.SHOW,
-        options=[
-            {"value": "labels", "label": "token labels"},
-            {"value": "lines", "label": "attention lines"},
-            {"value": "size_by_norm", "label": "size by norm"},
-        ],
-        value=["lines"],
+        options=SHOWN,
+        value=["lines", "pictures"],
     )

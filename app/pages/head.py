@@ -12,7 +12,7 @@ def layout(**_query: str) -> Component:
     """Return the empty title line and picture; the scripts fill them as soon as they are there."""
     return html.Div(
         [
-            html.Div(id=ids.HEAD_BAR, className="qk-head-bar"),
+            html.Div(id=ids.HEAD_BAR, className="qk-bar qk-head-bar"),
             html.Div(id=ids.HEAD_VIEW, className="qk-view"),
             dcc.Store(ids.HEAD_READY, data=1),
         ],

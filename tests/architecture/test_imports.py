@@ -45,6 +45,7 @@ PIPELINE_LEVELS = (
     {"layers", "inputs", "survey", "layer_files", "text_inputs", "image_inputs", "tokens"},
     {"extract", "attention", "headscores"},
     {"verify"},
+    {"encodings", "report", "search"},
     {"worker", "jobs"},
     {"service"},
     {"cli"},

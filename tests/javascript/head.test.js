@@ -3,10 +3,13 @@ const assert = require("node:assert/strict");
 const test = require("node:test");
 require("../../assets/10_points.js");
 require("../../assets/11_find.js");
+require("../../assets/13_pictures.js");
 const { snippet, norm_classes_of, picture_side, HeadData } =
   require("../../assets/16_head_data.js");
 const overlay = require("../../assets/17_head_overlay.js");
 const input = require("../../assets/18_head_input.js");
+require("../../assets/12_stage.js");
+require("../../assets/20_head_pointer.js");
 const { point_radius, picture_side: wanted_side } = require("../../assets/21_head.js");
 
 function tokens_of(...sequences) {
@@ -44,14 +47,41 @@ test("patches shrink when all together would not fit the memory", () => {
 
 test("a point knows its token, side, sequence and position", () => {
   const data = new HeadData({ n_tokens: 3 });
-  data.order = Uint32Array.of(5, 1, 0, 2, 4, 3);
-  data.index_of = globalThis.qk_atlas.find.draw_index_of(data.order);
-  data.tokens = tokens_of(["a"], ["b", "c"]);
+  const order = Uint32Array.of(5, 1, 0, 2, 4, 3);
+  const tokens = { ...tokens_of(["a"], ["b", "c"]), sequences: [{}, {}] };
+  data.keep({ order, tokens, norms: new Uint8Array(6), coordinates: new Uint16Array(12) });
   assert.deepEqual(data.meaning_of(0),
     { point: 5, token: 2, side: "key", sequence: 1, position: 1 });
   for (let index = 0; index < 6; index += 1) {
     assert.equal(data.point_of(data.meaning_of(index)), index);
   }
+});
+
+test("where not every token has both, points know the tokens that they belong to", () => {
+  const data = new HeadData({ n_tokens: 4 });
+  const sides = { query_tokens: [2, 3], key_tokens: [0, 1, 2] };
+  const tokens = { ...tokens_of(["a", "b", "c", "d"]), sequences: [{}], ...sides };
+  const order = Uint32Array.of(4, 0, 2, 1, 3);
+  data.keep({ order, tokens, norms: new Uint8Array(5), coordinates: new Uint16Array(10) });
+  assert.deepEqual([0, 1, 2, 3, 4].map((index) => data.meaning_of(index).side),
+    ["key", "query", "key", "query", "key"]);
+  assert.deepEqual([0, 1, 2, 3, 4].map((index) => data.meaning_of(index).token), [2, 2, 0, 3, 1]);
+  assert.equal(data.point_of({ token: 3, side: "query" }), 3);
+  assert.equal(data.point_of({ token: 3, side: "key" }), undefined);
+});
+
+test("a box has four corners, a lasso is the path itself", () => {
+  const path = [[1, 2], [5, 1], [4, 7]];
+  assert.deepEqual(input.outline("box", path), [[1, 2], [4, 2], [4, 7], [1, 7]]);
+  assert.deepEqual(input.outline("lasso", path), path);
+});
+
+test("a head grows out of the cell of the matrix that was opened", () => {
+  const view = { left: 100, top: 50, width: 800, height: 600 };
+  const camera = input.camera_in({ left: 200, top: 110, side: 60 }, view, 0.92);
+  assert.ok(Math.abs(camera.zoom * 600 * 0.92 - 60) < 1e-9);
+  assert.deepEqual([camera.x, camera.y], [230 - 500, 140 - 350]);
+  assert.deepEqual(input.between(camera, input.start, 1), input.start);
 });
 
 test("zooming keeps the place below the cursor", () => {

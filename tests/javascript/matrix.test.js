@@ -4,9 +4,11 @@ const test = require("node:test");
 const points = require("../../assets/10_points.js");
 require("../../assets/11_find.js");
 require("../../assets/12_stage.js");
+require("../../assets/13_figures.js");
 const { prefix_steps, with_prefix, MatrixData } = require("../../assets/14_matrix_data.js");
 const grid = require("../../assets/15_matrix_grid.js");
-const { inner_box, place_cell } = require("../../assets/20_matrix.js");
+const { inner_box, place_cell, on_common_scale, whole_range, draw_cell, make_look } =
+  require("../../assets/16_matrix_cells.js");
 
 const cells = [0, 1, 2].flatMap((layer) => [0, 1].map((head) => ({ layer, head })));
 
@@ -14,7 +16,7 @@ const cells = [0, 1, 2].flatMap((layer) => [0, 1].map((head) => ({ layer, head }
 function serve(context, listed) {
   const asked = [];
   const answers = {
-    "order.u32": () => new Uint32Array(3000), "attributes.u8": () => new Uint8Array(12000),
+    "order.u32": () => new Uint32Array(3000), "type.u8": () => new Uint8Array(3000),
     "norms.u8": (m) => new Uint8Array(6 * m), "overview.u8": (m) => new Uint8Array(12 * m),
     "0.u8": (m) => new Uint8Array(2 * m), "1.u8": (m) => new Uint8Array(2 * m),
   };
@@ -60,11 +62,11 @@ test("a finished map set loads a sample, then all; norms only when wanted", asyn
   const asked = serve(t, { complete: true, cells: cells.map(() => computed) });
   const data = make_data();
   const seen = [];
-  await data.load(false, undefined, () => seen.push(data.coordinates[5].length / 2));
+  await data.load("type", undefined, () => seen.push(data.coordinates[5].length / 2));
   assert.deepEqual(seen, [2000, 3000]);
   assert.ok(data.is_whole);
   assert.ok(asked.every((url) => !url.includes("norms")));
-  await data.load(true, undefined, () => {});
+  await data.load("norm", undefined, () => {});
   assert.equal(data.n_norms, 3000);
   assert.equal(asked.filter((url) => url.includes("overview")).length, 2);
 });
@@ -73,11 +75,11 @@ test("an unfinished map set loads the heads that are ready, each once", async (t
   const listed = { complete: false, cells: cells.map((_, i) => (i < 2 ? computed : null)) };
   const asked = serve(t, listed);
   const data = make_data();
-  await data.load(false, undefined, () => {});
+  await data.load("type", undefined, () => {});
   assert.deepEqual(asked.filter((url) => url.includes("head")),
     ["/P/head/0/0.u8?m=2000", "/P/head/0/1.u8?m=2000"]);
   listed.cells[4] = computed;
-  await data.load(false, undefined, () => {});
+  await data.load("type", undefined, () => {});
   assert.deepEqual(asked.filter((url) => url.includes("head")).slice(2), ["/P/head/2/0.u8?m=2000"]);
   assert.ok(!data.is_whole);
 });
@@ -113,18 +115,54 @@ test("only rows in sight are drawn", () => {
 });
 
 test("arrows lead to the neighbour that exists", () => {
-  assert.equal(grid.next_cell(cells, 0, "ArrowRight"), 1);
-  assert.equal(grid.next_cell(cells, 1, "ArrowRight"), -1);
-  assert.equal(grid.next_cell(cells, 1, "ArrowDown"), 3);
-  assert.equal(grid.next_cell(cells, 0, "ArrowUp"), -1);
-  assert.equal(grid.next_cell(cells, 3, "End"), 5);
-  assert.equal(grid.next_cell(cells, 3, "a"), -1);
+  const places = cells.map(({ layer, head }) => ({ row: layer, column: head }));
+  assert.equal(grid.next_cell(places, 0, "ArrowRight"), 1);
+  assert.equal(grid.next_cell(places, 1, "ArrowRight"), -1);
+  assert.equal(grid.next_cell(places, 1, "ArrowDown"), 3);
+  assert.equal(grid.next_cell(places, 0, "ArrowUp"), -1);
+  assert.equal(grid.next_cell(places, 3, "End"), 5);
+  assert.equal(grid.next_cell(places, 3, "a"), -1);
+  places[5] = null; // not shown
+  assert.equal(grid.next_cell(places, 3, "End"), 4);
+  assert.equal(grid.next_cell(places, 3, "ArrowDown"), -1);
 });
 
-test("quality figures are named, with a minus sign and a word for what is not known", () => {
-  const lines = grid.quality_lines({ spearman: -0.412, recall_at_10: 1, mixing: null });
-  assert.deepEqual(lines, [["distance against dot product, rho", "−0.41"],
-    ["recall at 10", "1.00"], ["mixing", "not known"]]);
+test("a grid zooms out until all of it fits and in until a cell fills the view", () => {
+  const [least, most] = grid.zoom_range(1192, 828, 30, 9);
+  assert.ok(least < 0.3);
+  assert.ok(grid.grid_layout(1192, 828, 30, 9, least).height <= 828);
+  const { side } = grid.grid_layout(1192, 828, 30, 9, most);
+  assert.ok(side > 700 && side <= 804);
+});
+
+test("norms on a common scale can be compared between heads", () => {
+  const norms = Uint8Array.of(0, 126, 128, 254);
+  assert.deepEqual([...on_common_scale(norms, [2, 6], [2, 10])], [0, 63, 128, 191]);
+  const listed = [{ norm_range: [2, 6] }, null, { norm_range: [3, 10] }];
+  assert.deepEqual(whole_range(listed), [2, 10]);
+});
+
+test("hits of two terms have different marks, other points are dimmed", () => {
+  const lut = new Uint8Array(5 * 1024).fill(200);
+  lut.set([255, 0, 0, 255], 2 * 1024); // discrete 0: first term, query
+  lut.set([0, 255, 0, 255], 2 * 1024 + 4 * 6); // discrete 6: second term, key
+  const owners = { n_tokens: 2, token: Uint32Array.of(0, 1, 0, 1), is_key: Uint8Array.of(0, 0, 1, 1) };
+  const { term_points } = globalThis.qk_atlas.find;
+  const terms = term_points(owners, [[0], [1]], null);
+  assert.deepEqual(terms.map(({ chosen }) => [...chosen]), [[0, 2], [1, 3]]);
+  const look = make_look({
+    lut, ground: 0xffffffff, ratio: 1, side: 40, ramp: "type", is_deep: false, terms,
+  });
+  const pixels = new Uint32Array(40 * 40).fill(0xffffffff);
+  const frame = { pixels, depths: null, width: 40, height: 40 };
+  const n_hits = draw_cell(frame, points.make_placed(4), look, {
+    coordinates: Uint8Array.of(0, 0, 255, 0, 0, 255, 255, 255), dims: 2,
+    css_box: { left: 0, top: 0, side: 40 }, share: null, values: new Uint8Array(4),
+    is_faint: false, is_stand_in: false,
+  });
+  assert.equal(n_hits, 4);
+  assert.ok(pixels.includes(0xff0000ff)); // query of the first term
+  assert.ok(pixels.includes(0xff00ff00)); // key of the second
 });
 
 test("every corner of a 3-D map stays in its cell, on either scale", () => {

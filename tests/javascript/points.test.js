@@ -2,6 +2,7 @@
 const assert = require("node:assert/strict");
 const test = require("node:test");
 const points = require("../../assets/10_points.js");
+const pictures = require("../../assets/13_pictures.js");
 const find = require("../../assets/11_find.js");
 
 const white = 0xffffffff;
@@ -53,28 +54,28 @@ test("blending half and half gives the middle of each channel", () => {
   assert.equal(points.blend(0xff000000, 0xff6480c8, 128), 0xff324064);
 });
 
-test("the table takes the row of its encoding", () => {
-  const lut = new Uint8Array(4 * 256 * 4);
+test("the table takes the row of its ramp", () => {
+  const lut = new Uint8Array(5 * 256 * 4);
   lut.set([10, 20, 30, 255], (2 * 256 + 7) * 4);
-  assert.equal(points.colour_table(lut, "position_mod_5", white, 1, false)[7], 0xff1e140a);
+  assert.equal(points.colour_table(lut, "discrete", white, 1, false)[7], 0xff1e140a);
 });
 
 test("a dimmed table keeps 18 % of the colour over the ground", () => {
-  const table = points.colour_table(new Uint8Array(4096), "type", white, 0.18, false);
+  const table = points.colour_table(new Uint8Array(5120), "type", white, 0.18, false);
   assert.equal(table[0] & 0xff, Math.round(255 * (1 - 46 / 256))); // 46 / 256 is 18 %
 });
 
 test("farther shades are nearer to the ground", () => {
-  const table = points.colour_table(new Uint8Array(4096), "type", white, 1, true);
+  const table = points.colour_table(new Uint8Array(5120), "type", white, 1, true);
   const shades = Array.from({ length: 8 }, (_, shade) => table[shade * 256] & 0xff);
   assert.equal(shades[0], 0);
   assert.deepEqual(shades, [...shades].sort((a, b) => a - b));
   assert.equal(new Set(shades).size, 8);
 });
 
-test("an unknown encoding is refused and the known ones are named", () => {
-  assert.throws(() => points.colour_table(new Uint8Array(4096), "hue", white, 1, false),
-    /hue.*type, position, position_mod_5, norm/);
+test("an unknown ramp is refused and the known ones are named", () => {
+  assert.throws(() => points.colour_table(new Uint8Array(5120), "hue", white, 1, false),
+    /hue.*type, sequential, discrete, cyclic, picture/);
 });
 
 test("a 2-D map fills its square, y upwards, in 8 and in 16 bits alike", () => {
@@ -180,7 +181,7 @@ test("a picture stands inside a border in the colour of its encoding", () => {
     ...paint_of([1, 1], 1), pictures: Uint32Array.from([1, 2, 3, 4], (one) => 0xff000000 + one),
     picture_of: Int32Array.of(0, -1), side: 2, border: 1, ground: white, alpha: 256,
   };
-  points.draw_pictures(frame, placed_at([[3, 3], [0, 0]]), paint, null);
+  pictures.draw_pictures(frame, placed_at([[3, 3], [0, 0]]), paint, null);
   assert.equal(frame.pixels[0], white);
   assert.deepEqual([14, 15, 20, 21].map((at) => frame.pixels[at] & 7), [1, 2, 3, 4]);
   assert.deepEqual([7, 10, 25, 28].map((at) => frame.pixels[at]), Array(4).fill(blue));
@@ -189,10 +190,32 @@ test("a picture stands inside a border in the colour of its encoding", () => {
 
 test("a token marks its query and its key, in draw order", () => {
   const order = Uint32Array.of(3, 0, 5, 2, 1, 4); // 3 tokens: 0 to 2 queries, 3 to 5 keys
+  const owners = find.point_tokens(order, 3);
   const mask = find.token_mask(3, [0, 2, 99]);
-  assert.deepEqual([...find.points_of_tokens(order, mask, null)], [0, 1, 2, 3]);
-  assert.deepEqual([...find.points_of_tokens(order, mask, "query")], [0, 2]);
-  assert.deepEqual([...find.points_of_tokens(order, mask, "key")], [1, 3]);
+  assert.deepEqual([...find.points_of_tokens(owners, mask, null)], [0, 1, 2, 3]);
+  assert.deepEqual([...find.points_of_tokens(owners, mask, "query")], [0, 2]);
+  assert.deepEqual([...find.points_of_tokens(owners, mask, "key")], [1, 3]);
+});
+
+test("a lasso holds the points inside it, not those of its box", () => {
+  const placed = placed_at([[1, 1], [5, 5], [9, 1], [5, 1]]);
+  const triangle = [[0, 0], [10, 0], [5, 4]];
+  assert.deepEqual([...find.points_in_polygon(placed, triangle, null)], [3]);
+  const box = [[0, 0], [6, 0], [6, 6], [0, 6]];
+  assert.deepEqual([...find.points_in_polygon(placed, box, Uint32Array.of(3, 2, 0))], [3, 0]);
+});
+
+test("the nearest points on the map come nearest first, without the point itself", () => {
+  const coordinates = Uint8Array.of(0, 0, 10, 0, 3, 0, 200, 0, 4, 0);
+  assert.deepEqual(find.nearest_on_map(coordinates, 2, 0, 3), [2, 4, 1]);
+  assert.deepEqual(find.nearest_on_map(coordinates, 2, 3, 2), [1, 4]);
+});
+
+test("marks of terms differ in shape and keep inside their stamp", () => {
+  const stamps = [0, 1, 2, 3, 4].map((shape) => points.disc_stamp(4, 1, shape));
+  const drawn = stamps.map(({ side, alpha }) => `${side} ${alpha}`);
+  assert.equal(new Set(drawn).size, 5);
+  for (const { alpha } of stamps) assert.ok(alpha.some((cover) => cover === 256));
 });
 
 test("the draw index undoes the draw order", () => {

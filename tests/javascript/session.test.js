@@ -39,6 +39,15 @@ test("the address of a head is left open for every cell", () => {
     "/head?method=pca&layer={layer}&head={head}");
 });
 
+test("the state of an atlas is told in a word", () => {
+  const { state_word } = session;
+  assert.equal(state_word({ building: true }, undefined), "building");
+  assert.equal(state_word({}, undefined), "not built");
+  assert.equal(state_word({ capture: "c" }, undefined), "map missing");
+  assert.equal(state_word({ capture: "c" }, { complete: false }), "unfinished");
+  assert.equal(state_word({ capture: "c" }, { complete: true }), "ready");
+});
+
 test("what is missing is said in words", () => {
   const view = { method: "umap", dims: 3 };
   const atlas = { capture: "c", maps: { pca_2: {} } };
@@ -46,4 +55,7 @@ test("what is missing is said in words", () => {
   assert.equal(session.missing_text(atlas, { method: "pca", dims: 2 }), "");
   assert.equal(session.missing_text({ missing: "No atlas." }, view), "No atlas.");
   assert.match(session.missing_text({ missing: "No.", building: true }, view), /being built/);
+  assert.equal(session.missing_title({ missing: "No.", building: true }), "Being built");
+  assert.equal(session.missing_title({ missing: "No." }), "Nothing to see here yet");
+  assert.equal(session.missing_title(atlas), "Not computed yet");
 });

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from app.api import norm_bytes, shorten
+from app.api import encoding_bytes, norm_bytes, shorten
 from app.theme import lookup_table
+from app.view_state import ENCODINGS
 from pipeline.atlas import Atlas, read_cells, read_coordinates
+from pipeline.encodings import Encoding
 from pipeline.service import Service
 from pipeline.store import Store
 
@@ -44,13 +48,49 @@ def test_the_order_is_a_permutation_of_all_points(client, capture_url, atlas):
 def test_attributes_tell_side_and_position_in_draw_order(client, capture_url, atlas):
     n = atlas.capture.n_tokens
     order = fetch(client, f"{capture_url}/order.u32", "<u4")
-    side, position, modulo = fetch(client, f"{capture_url}/attributes.u8").reshape(3, 2 * n)
+    side, position, modulo = (
+        fetch(client, f"{capture_url}/attribute/{name}.u8")
+        for name in ("type", "position", "position_mod_5")
+    )
     assert np.array_equal(side, order >= n)
     token_index = atlas.capture.tokens.token_index[order % n]
     assert np.array_equal(modulo, token_index % 5 + 5 * side)
     assert (position[(token_index == 0) & (side == 0)] == 0).all()
     assert position[side == 1].min() == 128
-    assert position.max() == 255
+    assert position.max() == 254
+
+
+def test_every_encoding_of_the_menu_can_be_fetched(client, capture_url, atlas, service):
+    names = service.encodings(atlas.record["capture"])
+    assert names.keys() < set(ENCODINGS)
+    for name in names.keys() - {"norm"}:
+        assert (
+            fetch(client, f"{capture_url}/attribute/{name}.u8").size == 2 * atlas.capture.n_tokens
+        )
+
+
+def test_points_without_a_value_get_the_last_value_of_their_side(atlas):
+    values = np.full(atlas.capture.n_tokens, np.nan)
+    found = encoding_bytes(Encoding("sequential", values), atlas.capture)
+    assert set(found.tolist()) == {127, 255}
+
+
+def test_the_nearest_points_are_those_of_the_space(client, atlas):
+    points = atlas.unit_points(1, 2)
+    found = fetch(client, f"/api/{atlas.key}/head/1/2/near/7.u32", "<u4")
+    distance = np.linalg.norm(points - points[7], axis=1)
+    distance[7] = np.inf
+    assert len(set(found.tolist())) == 10
+    assert np.allclose(np.sort(distance)[:10], distance[found], atol=1e-5)
+
+
+def test_a_head_can_be_taken_along_with_its_provenance(client, atlas, map_key):
+    response = client.get(f"/api/{atlas.key}/head/1/2/vectors.npz?map={map_key}")
+    arrays = np.load(io.BytesIO(response.data))
+    assert np.array_equal(arrays["keys"], atlas.capture.vectors(1, 2).keys)
+    assert arrays["coordinates"].shape == (2 * atlas.capture.n_tokens, 3)
+    facts = json.loads(str(arrays["provenance"]))
+    assert (facts["layer"], facts["head"], facts["method"], facts["seed"]) == (1, 2, "pca", 0)
 
 
 def test_norms_of_all_heads_begin_like_those_of_one(client, capture_url, atlas):
@@ -104,7 +144,7 @@ def test_tokens_are_told_once_for_all_heads(client, capture_url, atlas):
 
 
 def test_colours_are_those_of_the_theme(client):
-    found = fetch(client, "/api/lut/classic/dark.u8").reshape(4, 256, 4)
+    found = fetch(client, "/api/lut/classic/dark.u8").reshape(5, 256, 4)
     assert np.array_equal(found, lookup_table("classic", "dark"))
 
 
@@ -128,12 +168,18 @@ def test_what_never_changes_may_be_kept_for_a_year(client, capture_url):
         "/api/{capture}/attention/0/9/0.f32",
         "/api/{capture}/attention/-1/0/0.f32",
         "/api/{capture}/image/0.png",
+        "/api/{capture}/attribute/norm.u8",
+        "/api/{capture}/attribute/row.u8",
+        "/api/{capture}/head/0/0/near/0.u32",
+        "/api/{atlas}/head/0/0/near/99999.u32",
+        "/api/{atlas}/head/0/0/vectors.npz?map=7",
         "/api/{map}/head/0/9.u16",
         "/api/{map}/head/0/0.u32",
         "/api/lut/default/pink.u8",
     ],
 )
-def test_what_is_not_there_is_not_found(client, capture_url, map_key, path):
+def test_what_is_not_there_is_not_found(client, capture_url, map_key, atlas, path):
+    path = path.replace("{atlas}", atlas.key)
     url = path.replace("/api/{capture}", capture_url).replace("{map}", map_key)
     assert client.get(url).status_code == 404
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.callbacks.atlas import choices, describe, usual_method
-from app.callbacks.build import tell
-from app.callbacks.find import search
+from app.callbacks.atlas import choices, describe, encoding_options, usual_method
+from app.callbacks.build import estimate, tell
+from app.callbacks.find import meaning, search
+from app.callbacks.trust import look, show_norms, show_options, show_trust
 from app.view_state import ViewState
 from pipeline.jobs import JobRecord
 from pipeline.service import Service
@@ -52,18 +53,49 @@ def test_known_models_and_what_has_an_atlas_can_be_chosen(service: Service) -> N
 def test_a_search_counts_tokens(service: Service, tiny_atlas: dict[str, Any]) -> None:
     atlas = service.atlas(tiny_atlas["atlas"])
     text = atlas.capture.tokens.token_text
-    found, words = search(service, "[cls]", {"capture": atlas.record["capture"]})
-    assert found == [i for i, one in enumerate(text) if one == "[CLS]"]
+    found, words = search(service, "[cls]", "word", {"capture": atlas.record["capture"]})
+    expected = [i for i, one in enumerate(text) if one == "[CLS]"]
+    assert found == [{"term": "[cls]", "tokens": expected}]
     assert words == "9 tokens"
+
+
+def test_several_terms_are_counted_apart_with_their_marks(
+    service: Service, tiny_atlas: dict[str, Any]
+) -> None:
+    atlas = {"capture": service.atlas(tiny_atlas["atlas"]).record["capture"]}
+    found, rows = search(service, "[cls, zyzzyva", "prefix", atlas)
+    assert [len(one["tokens"]) for one in found or []] == [9, 0]
+    marks = [row.children[0].to_plotly_json()["props"]["data-mark"] for row in rows]
+    assert marks == ["0", "1"]
+    assert [row.children[2] for row in rows] == [" 9 tokens", " 0 tokens"]
+
+
+def test_legends_tell_real_values(service: Service, tiny_atlas: dict[str, Any]) -> None:
+    capture = service.atlas(tiny_atlas["atlas"]).record["capture"]
+    atlas = {"capture": capture}
+    norms = service.capture(capture).norms()
+    _, words = meaning(service, "norm", atlas, {"layer": 1, "head": 0}, common=False)
+    assert words[0] == f"norm {norms[4].min():.3g}"
+    _, words = meaning(service, "norm", atlas, None, common=True)
+    assert words[2] == f"norm {norms.max():.3g}"
+    ramp, words = meaning(service, "token_frequency", atlas, None, common=False)
+    assert (ramp, words[0]) == ("sequential", "1 times")
+    assert meaning(service, "row", atlas, None, common=False) == ("type", ())
+
+
+def test_the_chosen_colouring_stays_in_the_menu() -> None:
+    found = encoding_options({"type": ("query or key", "type")}, "row")
+    assert [one["value"] for one in found] == ["type", "row"]
+    assert found[1]["label"] == "row (not in this atlas)"
 
 
 @pytest.mark.parametrize("query", [None, "", "  ", 7, {"x": 1}])
 def test_no_search_is_no_highlight(service: Service, query: Any) -> None:
-    assert search(service, query, {"capture": "0" * 64}) == (None, "")
+    assert search(service, query, "word", {"capture": "0" * 64}) == (None, "")
 
 
 def test_a_search_in_an_atlas_that_is_gone_says_so(service: Service) -> None:
-    found, words = search(service, "may", {"capture": "0" * 64})
+    found, words = search(service, "may", "word", {"capture": "0" * 64})
     assert found is None
     assert "not in the cache" in words
 
@@ -101,10 +133,56 @@ def test_a_callback_with_nonsense_is_no_fault_of_the_server(
 ) -> None:
     body = callback_body(
         "..shell-hits.data...controls-search-count.children..",
-        [("controls-search", "value", value), ("shell-atlas", "data", value)],
+        [
+            ("controls-search", "value", value),
+            ("controls-manner", "value", value),
+            ("shell-atlas", "data", value),
+        ],
     )
     body["outputs"] = [
         {"id": "shell-hits", "property": "data"},
         {"id": "controls-search-count", "property": "children"},
     ]
     assert client.post("/_dash-update-component", json=body).status_code == 200
+
+
+def test_the_panels_look_at_the_head_of_the_page(
+    service: Service, tiny_atlas: dict[str, Any], tiny_corpus: Path
+) -> None:
+    atlas = describe(service, "tiny/bert", str(tiny_corpus), "faithful")
+    found = look(service, atlas, {"layer": 1, "head": 2}, "pca_2")
+    assert not isinstance(found, str)
+    report, quality = found
+    assert report.map_rho == pytest.approx(quality["spearman"], abs=1e-6)
+    panel = show_trust(report, quality, service.judge(quality), LOOK)
+    assert "How far can I trust this?" in str(panel)
+    assert "Mean of queries" in str(show_norms(report, LOOK))
+
+
+LOOK = {"palette": "default", "theme": "light"}
+
+
+def test_without_an_atlas_the_panels_say_so(service: Service) -> None:
+    assert look(service, None, {"layer": 0, "head": 0}, "pca_2") == (
+        "There is no head to look at yet."
+    )
+
+
+def test_sizes_are_offered_only_where_norms_differ(
+    service: Service, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atlas = describe(service, "tiny/bert", str(tiny_corpus), "faithful")
+    place = {"layer": 0, "head": 0}
+    found = {one["value"]: one for one in show_options(service, atlas, place)}
+    assert not found["size_by_norm"]["disabled"]
+    assert "pictures" not in found
+    monkeypatch.setattr(service, "norm_range", lambda *_: (8.0, 8.05))
+    found = {one["value"]: one for one in show_options(service, atlas, place)}
+    assert found["size_by_norm"]["disabled"]
+    assert "within 1 %" in found["size_by_norm"]["label"]
+
+
+def test_the_cost_of_a_build_is_told_before(service: Service) -> None:
+    words = estimate(service, "minilm", "sentences")
+    assert words.startswith("72 heads with about 10,500 points each")
+    assert estimate(service, "my/model", "sentences") == ""

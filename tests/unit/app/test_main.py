@@ -17,3 +17,10 @@ def test_an_asset_is_sent_whole_and_its_file_closed(client: FlaskClient) -> None
     assert int(answer.headers["Content-Length"]) < (ASSETS / "app.css").stat().st_size / 2
     answer.close()
     gc.collect()
+
+
+def test_the_theme_is_set_before_the_page_has_any_style(client: FlaskClient) -> None:
+    page = client.get("/").text
+    assert page.count("60_theme.js") == 1  # Dash does not load it a second time
+    assert page.index("60_theme.js") < page.index("bootstrap.min.css")
+    assert client.get("/assets/60_theme.js").status_code == 200

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from app.theme import (
+    CHART,
     DISCRETE,
-    ENCODINGS,
     PALETTES,
+    RAMPS,
     SCALES,
     SIDES,
     THEMES,
@@ -60,16 +61,16 @@ def surface(theme: str) -> str:
 
 
 @BOTH
-def test_the_table_has_a_row_per_encoding_and_opaque_colours_where_values_are(
+def test_the_table_has_a_row_per_ramp_and_opaque_colours_where_values_are(
     palette: str, theme: str
 ) -> None:
     table = lookup_table(palette, theme)
-    assert table.shape == (4, 256, 4)
+    assert table.shape == (5, 256, 4)
     assert table.dtype == np.uint8
-    n_values = {"type": 2, "position": 256, "position_mod_5": 10, "norm": 256}
-    for row, encoding in zip(table, ENCODINGS, strict=True):
+    n_values = {"type": 2, "sequential": 256, "discrete": 10, "cyclic": 256, "picture": 256}
+    for row, ramp in zip(table, RAMPS, strict=True):
         alpha = np.zeros(256, np.uint8)
-        alpha[: n_values[encoding]] = 255
+        alpha[: n_values[ramp]] = 255
         np.testing.assert_array_equal(row[:, 3], alpha)
 
 
@@ -82,23 +83,22 @@ def test_type_0_is_the_query_and_1_the_key() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("encoding", ["position", "norm"])
 def test_sequential_scales_run_from_the_faint_to_the_strong_end_of_each_side(
-    encoding: str, palette: str, theme: str
+    palette: str, theme: str
 ) -> None:
-    row = lookup_table(palette, theme)[ENCODINGS.index(encoding)]
+    row = lookup_table(palette, theme)[RAMPS.index("sequential")]
     for side, start in zip(SIDES, (0, 128), strict=True):
         scale = SCALES[palette][theme][side]
-        assert (hex_of(row[start]), hex_of(row[start + 127])) == (scale[0], scale[2])
+        assert (hex_of(row[start]), hex_of(row[start + 126])) == (scale[0], scale[2])
         contrasts = np.array(
-            [contrast(hex_of(c), surface(theme)) for c in row[start : start + 128]]
+            [contrast(hex_of(c), surface(theme)) for c in row[start : start + 127]]
         )
         assert (np.diff(contrasts) > 0).all()
 
 
 @BOTH
-def test_position_mod_5_has_five_hues_darker_for_queries(palette: str, theme: str) -> None:
-    row = lookup_table(palette, theme)[ENCODINGS.index("position_mod_5")]
+def test_the_discrete_ramp_has_five_hues_darker_for_queries(palette: str, theme: str) -> None:
+    row = lookup_table(palette, theme)[RAMPS.index("discrete")]
     colours = [hex_of(c) for c in row[:10]]
     assert len(set(colours)) == 10
     for query, key in zip(colours[:5], colours[5:], strict=True):
@@ -107,7 +107,7 @@ def test_position_mod_5_has_five_hues_darker_for_queries(palette: str, theme: st
 
 @BOTH
 def test_every_colour_shows_on_the_surface(palette: str, theme: str) -> None:
-    table = lookup_table(palette, theme)
+    table = lookup_table(palette, theme)[: RAMPS.index("picture")]  # pictures have any colour
     shown = {hex_of(colour) for colour in table.reshape(-1, 4) if colour[3]}
     assert len(shown) > 250
     for colour in shown:
@@ -121,44 +121,50 @@ def test_a_plain_quarter_of_the_colour_would_not_show() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_the_legend_shows_colours_of_the_table(encoding: str, palette: str, theme: str) -> None:
-    row = lookup_table(palette, theme)[ENCODINGS.index(encoding)]
-    entries = legend(encoding, palette, theme)
-    assert len({label for label, _ in entries}) == len(entries)
-    assert [label.split(",")[0] for label, _ in entries] == sorted(
-        (label.split(",")[0] for label, _ in entries), reverse=True
-    )
+@pytest.mark.parametrize("ramp", [ramp for ramp in RAMPS if ramp != "picture"])
+def test_the_legend_shows_colours_of_the_table(ramp: str, palette: str, theme: str) -> None:
+    row = lookup_table(palette, theme)[RAMPS.index(ramp)]
+    sides = legend(ramp, palette, theme, ("a", "b", "c", "d", "e", "f"))
+    assert list(sides) == ["query", "key"]
     known = row[row[:, 3] == 255, :3].astype(int)
-    for _, colour in entries:
-        rgb = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
-        # The middle stop lies between two of the 128 steps; a step is at most 2.6 units wide.
-        assert np.abs(known - rgb).max(axis=1).min() <= 2
+    n_colours = {"type": 1, "sequential": 3, "discrete": 5, "cyclic": 6}[ramp]
+    for entries in sides.values():
+        assert len(entries) == n_colours
+        for _, colour in entries:
+            rgb = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
+            # The stops lie between two of the 127 steps; a step is at most 8 units wide.
+            assert np.abs(known - rgb).max(axis=1).min() <= 4
 
 
 def test_the_legend_of_the_type_names_both_sides() -> None:
-    assert legend("type", "default", "light") == [("query", "#0072B2"), ("key", "#D55E00")]
+    assert legend("type", "default", "light") == {
+        "query": [("query", "#0072B2")],
+        "key": [("key", "#D55E00")],
+    }
 
 
-def test_the_legend_of_position_mod_5_names_real_positions() -> None:
-    entries = legend("position_mod_5", "default", "light")
-    assert entries[1] == ("query, position 1, 6, 11, …", DISCRETE["query"][1])
-    assert entries[9] == ("key, position 4, 9, 14, …", DISCRETE["key"][4])
+def test_a_legend_has_the_words_of_its_encoding() -> None:
+    entries = legend("discrete", "default", "light", ("word", "number"))
+    assert entries["key"] == [("word", DISCRETE["key"][0]), ("number", DISCRETE["key"][1])]
+
+
+def test_pictures_need_no_legend_of_colours() -> None:
+    assert legend("picture", "default", "light") == {}
 
 
 @pytest.mark.parametrize(
-    ("encoding", "palette", "theme", "known"),
+    ("ramp", "palette", "theme", "known"),
     [
-        ("colour", "default", "light", "position_mod_5"),
+        ("colour", "default", "light", "sequential"),
         ("type", "pastel", "light", "classic"),
         ("type", "default", "sepia", "dark"),
     ],
 )
 def test_unknown_names_are_refused_and_the_known_ones_listed(
-    encoding: str, palette: str, theme: str, known: str
+    ramp: str, palette: str, theme: str, known: str
 ) -> None:
     with pytest.raises(InputError, match=known):
-        legend(encoding, palette, theme)
+        legend(ramp, palette, theme)
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -184,3 +190,10 @@ def test_the_style_sheet_has_the_same_query_and_key_colours(palette: str, theme:
         variables |= css_variables('html[data-qk-palette="classic"]')
     for side in SIDES:
         assert variables[f"--qk-{side}"] == SCALES[palette][theme][side][1]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_charts_have_the_colours_of_the_style_sheet(theme: str) -> None:
+    variables = theme_variables(theme)
+    assert CHART[theme]["text"] == variables["--qk-text-2"]
+    assert CHART[theme]["grid"] == variables["--qk-hairline"]

@@ -1,0 +1,1 @@
+"""Statistic charts: pure functions from arrays to Plotly figures, one file a subject."""

@@ -1,0 +1,134 @@
+"use strict";
+// The pixels of the cells of a matrix: places, marks and colours of one cell. Nothing here meets
+// the page.
+
+(() => {
+  const qk_atlas = (globalThis.qk_atlas ??= {});
+
+  const dimmed = 0.18; // opacity of what was not searched for
+  const faint = 0.12; // of cells that stand back
+  const waiting = 0.3; // of PCA maps that stand in for those that are being computed
+  const large_side = 128; // CSS pixels; from here on a point is 2 pixels wide
+  const eye = { yaw: 0.6, pitch: 0.35 }; // radians, 3-D maps are seen from here
+  const cube_share = 0.59; // of the cell, so that every corner of a cube seen like this is in it
+  const top_level = 126; // of the values of a ramp on each side
+
+  /** Return a cell in device pixels, without the rim that a mark of some pixels needs. */
+  function inner_box({ left, top, side }, ratio, mark) {
+    const rim = mark / 2;
+    const [x, y, length] = [left, top, side].map((value) => Math.round(value * ratio));
+    return { left: x + rim, top: y + rim, side: length - mark };
+  }
+
+  /**
+   * Place the points of a cell.
+   * @param {Uint8Array|Uint16Array} coordinates (n * dims)
+   * @param {number} dims
+   * @param {{left: number, top: number, side: number}} box where their middles go, in pixels
+   * @param {number|null} share of the largest span, 0 to 1, where all cells have a common scale;
+   *   null where this map fills its cell
+   * @param {object} placed is filled
+   * @param {{yaw: number, pitch: number}} [from] from where a 3-D map is seen
+   */
+  function place_cell(coordinates, dims, box, share, placed, from = eye) {
+    const { place_flat, place_turned, fit_square } = qk_atlas.points;
+    const [x, y] = [box.left + box.side / 2, box.top + box.side / 2];
+    if (dims === 2) {
+      place_flat(coordinates, { x, y, scale: box.side * (share ?? 1) }, placed);
+      return;
+    }
+    const scale = box.side * cube_share * (share ?? 1);
+    place_turned(coordinates, { x, y, scale, ...from }, placed);
+    if (share === null) fit_square(placed, box);
+  }
+
+  /**
+   * Return size and colours of the marks of a matrix: full, dimmed, faint, and larger for hits.
+   * @param {{lut: Uint8Array, ground: number, ratio: number, side: number, ramp: string,
+   *   is_deep: boolean, terms: object[]|null}} want terms: from `find.term_points`
+   */
+  function make_look({ lut, ground, ratio, side, ramp, is_deep, terms }) {
+    const { colour_table, disc_stamps } = qk_atlas.points;
+    const mark = Math.max(1, Math.round(ratio * (side < large_side ? 1 : 2)));
+    const hit_mark = mark + 2;
+    const table = (of, opacity) => colour_table(lut, of, ground, opacity, is_deep);
+    const marks = terms?.map(({ chosen, values }, term) => ({
+      chosen, values,
+      table: table(values ? "discrete" : ramp, 1),
+      stamps: disc_stamps([hit_mark / 2], 1, is_deep, values ? term : 0),
+    }));
+    return {
+      ratio, mark, hit_mark, marks: marks ?? null,
+      full: table(ramp, 1), rest: table(ramp, dimmed), faint: table(ramp, faint),
+      waiting: table(ramp, waiting),
+    };
+  }
+
+  /**
+   * Draw one cell.
+   * @param {object} frame
+   * @param {object} placed room for its points
+   * @param {object} look from `make_look`
+   * @param {{coordinates: Uint8Array|Uint16Array, dims: number, css_box: object, eye: object,
+   *   share: number|null, values: Uint8Array, is_faint: boolean, is_stand_in: boolean}} cell
+   * @returns {number} points drawn as hits
+   */
+  function draw_cell(frame, placed, look, cell) {
+    const { draw_dots, draw_discs } = qk_atlas.points;
+    const { ratio, mark, hit_mark, marks } = look;
+    const box = inner_box(cell.css_box, ratio, hit_mark);
+    place_cell(cell.coordinates, cell.dims, box, cell.share, placed, cell.eye);
+    const { values } = cell;
+    placed.count = Math.min(placed.count, values.length);
+    let table = marks ? look.rest : look.full;
+    if (cell.is_stand_in) table = look.waiting;
+    if (cell.is_faint) table = look.faint;
+    draw_dots(frame, placed, { values, table }, mark, null);
+    if (!marks || cell.is_faint) return 0;
+    let n_hits = 0;
+    for (const hit of marks) {
+      const chosen = hit.chosen.subarray(0, qk_atlas.find.count_below(hit.chosen, placed.count));
+      const paint = { values: hit.values ?? values, table: hit.table, stamps: hit.stamps, sizes: null };
+      draw_discs(frame, placed, paint, chosen);
+      n_hits += chosen.length;
+    }
+    return n_hits;
+  }
+
+  /** Fill the pixels of a cell with the ground and forget their depths. */
+  function clear_box(frame, css_box, ratio, ground) {
+    const { left, top, side } = inner_box(css_box, ratio, 0);
+    const [from, to] = [Math.max(0, left), Math.min(frame.width, left + side)];
+    for (let row = Math.max(0, top); row < Math.min(frame.height, top + side); row += 1) {
+      frame.pixels.fill(ground, row * frame.width + from, row * frame.width + to);
+      frame.depths?.fill(Infinity, row * frame.width + from, row * frame.width + to);
+    }
+  }
+
+  /** Return the least and the greatest norm of all cells. */
+  function whole_range(cells) {
+    const ranges = cells.filter(Boolean).map((cell) => cell.norm_range);
+    return [Math.min(...ranges.map(([least]) => least)), Math.max(...ranges.map(([, most]) => most))];
+  }
+
+  /**
+   * Return norms that are scaled by the range of their head, scaled by a common range.
+   * @param {Uint8Array} norms (n) 0 to 126 for queries, 128 to 254 for keys
+   * @param {number[]} range least and greatest norm of the head
+   * @param {number[]} common least and greatest of all
+   */
+  function on_common_scale(norms, range, common) {
+    const span = common[1] - common[0] || 1;
+    const level = (value) => {
+      const norm = range[0] + ((value & 127) / top_level) * (range[1] - range[0]);
+      return Math.round(((norm - common[0]) / span) * top_level) + (value & 128);
+    };
+    const table = Uint8Array.from({ length: 256 }, (_, value) => level(value));
+    return norms.map((value) => table[value]);
+  }
+
+  qk_atlas.matrix_cells = {
+    eye, inner_box, place_cell, make_look, draw_cell, clear_box, whole_range, on_common_scale,
+  };
+  if (typeof module !== "undefined") module.exports = qk_atlas.matrix_cells;
+})();

@@ -1,0 +1,143 @@
+"use strict";
+// Taking a view along: pictures, tables, and the menu that offers them. Every file says where it
+// is from.
+
+(() => {
+  const qk_atlas = (globalThis.qk_atlas ??= {});
+  const { make } = qk_atlas.stage;
+
+  const caption_height = 24; // CSS pixels below a picture
+  const svg_space = "http://www.w3.org/2000/svg";
+
+  /** Return a cell of a table; text that a spreadsheet would run as a formula is disarmed. */
+  function csv_cell(value) {
+    if (typeof value === "number") return String(value);
+    const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  }
+
+  /**
+   * Return a table as text; where it is from stands above it, behind `#`.
+   * @param {string[]} head
+   * @param {(string|number)[][]} rows
+   * @param {Object<string, string|number>} provenance
+   */
+  function csv_text(head, rows, provenance) {
+    const about = Object.entries(provenance).map(([name, value]) => `# ${name}: ${value}`);
+    const lines = [head, ...rows].map((row) => row.map(csv_cell).join(","));
+    return `${[...about, ...lines].join("\r\n")}\r\n`;
+  }
+
+  /** Return one line that says where a picture is from. */
+  function caption_of(provenance) {
+    const { model, revision, corpus, method, normalisation, seed, head } = provenance;
+    return ["QK Atlas", head, `${model}${revision ? `@${String(revision).slice(0, 8)}` : ""}`, corpus,
+      method, normalisation, `seed ${seed}`].filter(Boolean).join(" · ");
+  }
+
+  /** Return a file name without signs that a file system refuses. */
+  function file_name({ model, corpus, head, method }, ending) {
+    const parts = [model, corpus, head, method].filter(Boolean).join("-");
+    return `${parts.replaceAll(/[^\w.-]+/g, "-")}.${ending}`;
+  }
+
+  function save(blob, name) {
+    const link = make("a", "", "", { download: name });
+    link.href = URL.createObjectURL(blob);
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  function save_csv(head, rows, provenance) {
+    const text = csv_text(head, rows, provenance);
+    save(new Blob([text], { type: "text/csv" }), file_name(provenance, "csv"));
+  }
+
+  /** Save canvases, drawn over each other, with a line below that says where they are from. */
+  async function save_png(element, canvases, provenance) {
+    const { surface, text_2 } = qk_atlas.stage.read_colours(element);
+    const ratio = canvases[0].width / canvases[0].clientWidth;
+    const picture = make("canvas", "");
+    picture.width = canvases[0].width;
+    picture.height = canvases[0].height + caption_height * ratio;
+    const context = picture.getContext("2d");
+    context.fillStyle = surface;
+    context.fillRect(0, 0, picture.width, picture.height);
+    for (const canvas of canvases) context.drawImage(canvas, 0, 0);
+    context.fillStyle = text_2;
+    context.font = `${12 * ratio}px system-ui, sans-serif`;
+    context.fillText(caption_of(provenance), 8 * ratio, picture.height - 8 * ratio);
+    const blob = await new Promise((done) => { picture.toBlob(done, "image/png"); });
+    save(blob, file_name(provenance, "png"));
+  }
+
+  function svg_part(tag, attributes, text = "") {
+    const element = document.createElementNS(svg_space, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.textContent = text;
+    return element;
+  }
+
+  /**
+   * Save a map as a drawing.
+   * @param {{width: number, height: number, surface: string, text: string, select: string,
+   *   circles: {x: number, y: number, radius: number, colour: string, opacity: number}[],
+   *   lines: number[][], labels: {x: number, y: number, text: string}[]}} drawing
+   */
+  function save_svg(drawing, provenance) {
+    const { width, height, surface, text, select } = drawing;
+    const tall = height + caption_height;
+    const root = svg_part("svg", { xmlns: svg_space, width, height: tall, viewBox: `0 0 ${width} ${tall}` });
+    root.append(svg_part("desc", {}, JSON.stringify(provenance)),
+      svg_part("rect", { width, height: tall, fill: surface }));
+    const round = (value) => value.toFixed(1);
+    for (const { x, y, radius, colour, opacity } of drawing.circles) {
+      root.append(svg_part("circle", { cx: round(x), cy: round(y), r: round(radius), fill: colour, opacity }));
+    }
+    for (const [x1, y1, x2, y2, opacity] of drawing.lines) {
+      root.append(svg_part("line", {
+        x1: round(x1), y1: round(y1), x2: round(x2), y2: round(y2), stroke: select,
+        "stroke-width": 1.5, opacity: opacity.toFixed(3),
+      }));
+    }
+    const font = { "font-family": "system-ui, sans-serif", "font-size": 12, fill: text };
+    for (const label of drawing.labels) {
+      root.append(svg_part("text", { x: round(label.x), y: round(label.y), ...font }, label.text));
+    }
+    root.append(svg_part("text", { x: 8, y: tall - 8, ...font }, caption_of(provenance)));
+    const source = new XMLSerializer().serializeToString(root);
+    save(new Blob([source], { type: "image/svg+xml" }), file_name(provenance, "svg"));
+  }
+
+  /**
+   * Fill a menu of exports.
+   * @param {HTMLElement} element
+   * @param {{name: string, href?: string, run?: () => void}[]} exports a link or what is done
+   */
+  function fill(element, exports) {
+    const menu = make("details", "qk-menu");
+    const list = make("div", "qk-menu-list");
+    for (const { name, href, run } of exports) {
+      const item = make(href ? "a" : "button", "qk-menu-item", name);
+      if (href) {
+        item.href = href;
+        item.download = "";
+      } else {
+        item.type = "button";
+      }
+      item.addEventListener("click", () => {
+        menu.open = false;
+        run?.();
+      });
+      list.append(item);
+    }
+    menu.append(make("summary", "qk-button", "export"), list);
+    menu.addEventListener("focusout", (event) => {
+      if (!menu.contains(event.relatedTarget)) menu.open = false;
+    });
+    element.replaceChildren(menu);
+  }
+
+  qk_atlas.export_menu = { csv_cell, csv_text, caption_of, file_name, save_csv, save_png, save_svg, fill };
+  if (typeof module !== "undefined") module.exports = qk_atlas.export_menu;
+})();

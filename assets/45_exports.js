@@ -1,0 +1,83 @@
+"use strict";
+// What can be taken along from the matrix and from a head, and in which form.
+
+(() => {
+  const qk_atlas = (globalThis.qk_atlas ??= {});
+
+  const css_of = (colour) => `#${[0, 8, 16].map((shift) => (
+    ((colour >>> shift) & 255).toString(16).padStart(2, "0"))).join("")}`;
+
+  /** Return a mounted head as `export_menu.save_svg` draws it; patches become discs. */
+  function drawing_of(view) {
+    const { size, sets, placed, colours, lut, radius } = view;
+    const { x, y, depth } = view.placed_css(placed);
+    const values = view.values();
+    const table = qk_atlas.points.colour_table(lut, view.drawn_as().ramp, view.ground, 1, false);
+    const bright = sets.near && new Set(sets.near);
+    const found = new Set((sets.terms ?? []).flatMap(({ chosen }) => [...chosen]));
+    const is_any = bright || sets.terms;
+    const shown = [...sets.all].filter((i) => x[i] >= 0 && y[i] >= 0 && x[i] <= size.width && y[i] <= size.height);
+    shown.sort((a, b) => depth[b] - depth[a]);
+    const circles = shown.map((i) => {
+      const stands_out = bright?.has(i) || found.has(i);
+      const opacity = is_any ? (stands_out ? 1 : 0.15) : 0.85;
+      return { x: x[i], y: y[i], radius: stands_out ? 1.4 * radius : radius, colour: css_of(table[values[i]]), opacity };
+    });
+    circles.sort((a, b) => a.opacity - b.opacity);
+    return { ...size, ...colours, circles, lines: view.line_ends ?? [], labels: view.labels ?? [] };
+  }
+
+  /** Return head and rows of the table of all points of a mounted head. */
+  function table_of({ data, config }) {
+    const { rows_of, columns } = qk_atlas.selection;
+    const axes = ["x", "y", "z"].slice(0, config.dims);
+    const rows = [...data.order.keys()].map((index) => {
+      const [row] = rows_of([data.meaning_of(index)], data.tokens);
+      const place = axes.map((_, d) => coordinate(data, index * config.dims + d, d));
+      return [...row, ...place];
+    });
+    rows.sort((a, b) => a[0] - b[0]);
+    return { columns: [...columns, ...axes], rows };
+  }
+
+  /** Return a coordinate of the map, from its 16 bits where its frame is known. */
+  function coordinate(data, at, axis) {
+    const share = data.coordinates[at] / 65535;
+    const value = data.frame ? data.frame.origin[axis] + share * data.frame.span : share;
+    return Number(value.toPrecision(6));
+  }
+
+  /** Return the exports of the matrix; `view` gives the mounted one, `about` what it shows. */
+  function of_matrix(view, about) {
+    const { save_png, save_csv } = qk_atlas.export_menu;
+    const table = () => {
+      const { data, config } = view();
+      const names = qk_atlas.figures.known_figures(data.cells);
+      const rows = config.cells.map(({ layer, head }, i) => (
+        [layer, head, ...names.map((name) => data.cells[i]?.quality?.[name] ?? "")]));
+      save_csv(["layer", "head", ...names], rows, about());
+    };
+    return [
+      { name: "PNG", run: () => save_png(view().element, [view().grid.canvas], about()) },
+      { name: "CSV of the figures", run: table },
+    ];
+  }
+
+  /** Return the exports of a head; `href` leads to its vectors. */
+  function of_head(view, about, href) {
+    const { save_png, save_svg, save_csv } = qk_atlas.export_menu;
+    const table = () => {
+      const { columns, rows } = table_of(view());
+      save_csv(columns, rows, about());
+    };
+    return [
+      { name: "PNG", run: () => save_png(view().element, [view().canvas, view().overlay], about()) },
+      { name: "SVG", run: () => save_svg(drawing_of(view()), about()) },
+      { name: "CSV of the points", run: table },
+      { name: "NPZ of the vectors", href },
+    ];
+  }
+
+  qk_atlas.exports = { drawing_of, table_of, of_matrix, of_head };
+  if (typeof module !== "undefined") module.exports = qk_atlas.exports;
+})();

@@ -1,0 +1,282 @@
+"use strict";
+// Puts the views of a page where they belong and passes on what happens in them. Nothing large
+// passes through Dash.
+
+(() => {
+  const qk_atlas = globalThis.qk_atlas;
+  const { stage, session, export_menu } = qk_atlas;
+  const set_props = (id, props) => globalThis.dash_clientside.set_props(id, props);
+
+  const panel_kinds = { text: ["sentence-view", "bipartite"], image: ["image-view", "image_panel"] };
+
+  let now = null; // what is shown; see `show` in 73_dash.js
+  let selected = { capture: null, indices: null }; // draw order is the same for all heads
+  let passage = null; // the cell of the matrix out of which the next head grows
+  let tool = "move";
+  const remembered = new Map(); // address -> promise of its JSON: token tables
+
+  function remember(url) {
+    if (!remembered.has(url)) {
+      const found = stage.fetch_json(url, new AbortController().signal);
+      found.catch(() => remembered.delete(url));
+      remembered.set(url, found);
+    }
+    return remembered.get(url);
+  }
+
+  const tokens_of = (atlas) => remember(`/api/${atlas.capture}/tokens.json`);
+
+  /** Mount a view unless it shows this already; then set its options. */
+  function put(id, kind, config, options, on_event) {
+    const element = document.getElementById(id);
+    if (!element) return;
+    const { lut_url, href, exports, ...identity } = config;
+    const shows = JSON.stringify(identity);
+    if (element.dataset.shows !== shows || !qk_atlas.views[id]) {
+      element.dataset.shows = shows;
+      qk_atlas[kind].mount(element, config, on_event);
+    }
+    qk_atlas.views[id].set(options);
+  }
+
+  function drop(...names) {
+    for (const id of names) qk_atlas.views[id]?.destroy();
+  }
+
+  /**
+   * Go to another page. The address bar may be ahead of what dcc.Location knows, because `show`
+   * rewrites it, so the page is changed as the browser's own arrows do it.
+   */
+  function go_to(page, view) {
+    history.pushState({}, "", session.address(page, view, now.defaults));
+    dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+  }
+
+  function open_head({ layer, head, from }) {
+    passage = from ?? null;
+    if (now.page === "head") set_props("shell-place", { data: { layer, head } });
+    else go_to("/head", { ...now.view, layer, head });
+  }
+
+  /** Return what an export says about where it is from. */
+  function provenance_of({ atlas, view }, head) {
+    const method = session.map_name(view.method, view.dims);
+    return { ...atlas.provenance, method, ...(head ? { head } : {}) };
+  }
+
+  function show_matrix(state) {
+    const { atlas, view, defaults, map, options, scale, norm_scale, progress } = state;
+    const pca = atlas.maps[`pca_${view.dims}`];
+    const config = {
+      rows: atlas.rows, columns: atlas.columns, cells: atlas.cells, n_tokens: atlas.n_tokens,
+      n_points: 2 * atlas.n_tokens, dims: view.dims, capture_url: `/api/${atlas.capture}`,
+      projection_url: `/api/${map.key}`,
+      stand_in_url: pca?.complete && pca.key !== map.key ? `/api/${pca.key}` : null,
+      lut_url: options.lut_url, href: session.head_address(view, defaults),
+      label: `${atlas.model} on ${atlas.corpus}, all heads`,
+    };
+    const bar = { cells: atlas.cells, map: map.key, exports: qk_atlas.exports.of_matrix(
+      () => qk_atlas.views["matrix-view"], () => provenance_of(now)) };
+    put("matrix-bar", "matrix_bar", bar, {}, on_bar_event);
+    put("matrix-view", "matrix", config, { ...options, scale, norm_scale, refresh: progress },
+      on_matrix_event);
+    if (options.hits) {
+      tokens_of(atlas).then((sides) => {
+        if (sides.query_tokens) qk_atlas.views["matrix-view"]?.set({ sides });
+      });
+    }
+  }
+
+  function on_matrix_event(event) {
+    const bar = qk_atlas.views["matrix-bar"];
+    if (event.type === "open") open_head(event);
+    if (event.type === "listed") bar?.set({ listed: event.listed });
+    if (event.type === "arranged") bar?.set({ n_kept: event.n_kept });
+    if (event.type === "zoom") bar?.set({ is_zoomed: event.is_zoomed });
+  }
+
+  function on_bar_event(event) {
+    const matrix = qk_atlas.views["matrix-view"];
+    if (event.type === "arrange") matrix?.arrange(event);
+    if (event.type === "reset") matrix?.reset_zoom();
+    if (event.type === "show") matrix?.show_cell(event.index);
+    if (event.type === "open") matrix?.open(event.index);
+  }
+
+  function show_head(state) {
+    const { atlas, view, map, options, show, progress } = state;
+    const { layer, head, dims } = view;
+    const config = {
+      layer, head, dims, n_tokens: atlas.n_tokens, n_points: 2 * atlas.n_tokens,
+      capture_url: `/api/${atlas.capture}`, projection_url: `/api/${map.key}`,
+      near_url: `/api/${atlas.atlas}/head/${layer}/${head}/near`,
+      lut_url: options.lut_url, modality: atlas.modality,
+      label: `Layer ${layer} head ${head} of ${atlas.model} on ${atlas.corpus}, `
+        + session.map_name(view.method, dims),
+    };
+    if (selected.capture !== atlas.capture) selected = { capture: atlas.capture, indices: null };
+    const shown = Object.fromEntries(["labels", "size_by_norm", "pictures", "neighbours"].map(
+      (name) => [name, show.includes(name)]));
+    put("head-view", "head", config, {
+      ...options, ...shown, sequence: view.sequence, tool, selected: selected.indices,
+      refresh: progress, ...(passage ? { from: passage } : {}),
+      ...(view.sequence === null ? { lines: null, picked: null } : {}),
+    }, on_map_event);
+    passage = null;
+    const bar = { layer, head, cells: atlas.cells, map: map.key, exports: head_exports(state) };
+    put("head-bar", "head_bar", bar, { tool }, on_head_bar_event);
+    show_quality(state);
+    show_selection();
+    show_panel(state).catch((error) => console.warn(error));
+  }
+
+  function head_exports({ atlas, view: { layer, head }, map }) {
+    const href = `/api/${atlas.atlas}/head/${layer}/${head}/vectors.npz?map=${map.key}`;
+    return qk_atlas.exports.of_head(() => qk_atlas.views["head-view"],
+      () => provenance_of(now, `L${layer} H${head}`), href);
+  }
+
+  function on_head_bar_event(event) {
+    if (event.type === "open") open_head(event);
+    if (event.type === "back") go_to("/", now.view);
+    if (event.type === "tool") {
+      tool = event.tool;
+      qk_atlas.views["head-view"]?.set({ tool });
+      qk_atlas.views["head-bar"]?.set({ tool });
+    }
+  }
+
+  /** Show how far the head can be trusted, and norms by their real values. */
+  async function show_quality({ map, view, atlas, norm_scale }) {
+    const { cells } = await stage.fetch_json(
+      `/api/${map.key}/cells.json`, new AbortController().signal);
+    const cell = cells[atlas.cells.findIndex(
+      (one) => one.layer === view.layer && one.head === view.head)];
+    const head = qk_atlas.views["head-view"];
+    if (!cell || head?.config.layer !== view.layer || head.config.head !== view.head) return;
+    qk_atlas.views["head-bar"]?.set({ quality: cell.quality });
+    head.data.frame = cell;
+    const is_common = norm_scale === "common" && cells.every(Boolean);
+    head.set({
+      norm_range: cell.norm_range,
+      norm_common: is_common ? qk_atlas.matrix_cells.whole_range(cells) : null,
+    });
+  }
+
+  /** Select points of the map (draw indices) or none. */
+  function select(indices) {
+    selected.indices = indices;
+    qk_atlas.views["head-view"]?.set({ selected: indices });
+    show_selection();
+    if (indices) set_props("detail-tab", { value: "selection" });
+  }
+
+  async function show_selection() {
+    const element = document.getElementById("selection-view");
+    if (!element) return;
+    put("selection-view", "selection", {}, {}, on_selection_event);
+    const tokens = await tokens_of(now.atlas);
+    const head = qk_atlas.views["head-view"];
+    if (!head?.data.order) return;
+    const points = selected.indices
+      && Array.from(selected.indices, (index) => head.data.meaning_of(index));
+    qk_atlas.views["selection-view"]?.set({ points, tokens });
+  }
+
+  function on_selection_event({ type }) {
+    if (type === "clear") select(null);
+    if (type === "csv") {
+      const { points } = qk_atlas.views["selection-view"];
+      const { data } = qk_atlas.views["head-view"];
+      const { layer, head } = now.view;
+      export_menu.save_csv(qk_atlas.selection.columns, qk_atlas.selection.rows_of(points, data.tokens),
+        provenance_of(now, `L${layer} H${head} selection`));
+    }
+  }
+
+  /** Show the sequence of the picked point beside the map, and its attention lines on it. */
+  async function show_panel(state) {
+    const { atlas, view, show } = state;
+    const capture_url = `/api/${atlas.capture}`;
+    const tokens = await tokens_of(atlas);
+    if (now !== state) return;
+    const { sequence, layer, head } = view;
+    const first = sequence === null ? 0 : tokens.sequence.indexOf(sequence);
+    const length = first < 0 || sequence === null ? 0 : tokens.sequences[sequence].length;
+    const weights_url = `${capture_url}/attention/${sequence}/${layer}/${head}.f32`;
+    const place = view.token === null ? null : { side: view.side, position: view.token };
+    put_panel(state, tokens, { first, length, weights_url, place });
+    if (!length) return;
+    const picked = place && { token: first + place.position, side: place.side };
+    qk_atlas.views["head-view"]?.set({ picked });
+    const lines = show.includes("lines")
+      ? session.attention_lines(
+        await stage.fetch_array(weights_url, Float32Array, new AbortController().signal), first)
+      : null;
+    if (now === state) qk_atlas.views["head-view"]?.set({ lines });
+  }
+
+  function put_panel({ atlas, view, theme }, tokens, { first, length, weights_url, place }) {
+    const [id, kind] = panel_kinds[atlas.modality];
+    const { label } = tokens.sequences[view.sequence] ?? {};
+    const config = {
+      title: atlas.modality === "image" ? "Image view" : "Sentence view",
+      subtitle: `L${view.layer} H${view.head}${label ? ` · ${label}` : ""}`,
+      tokens: Array.from({ length }, (_, position) => ({
+        text: tokens.text[first + position], special: tokens.special[first + position] === 1,
+        row: tokens.row[first + position], column: tokens.column[first + position],
+      })),
+      weights_url, grid: tokens.grid,
+      image_url: `/api/${atlas.capture}/image/${view.sequence}.png`,
+    };
+    put(id, kind, config, { picked: place, theme }, (event) => on_panel_event(event, first));
+  }
+
+  function on_map_event({ type, token, side, sequence, position, indices }) {
+    if (type === "select") {
+      select(indices);
+      return;
+    }
+    if (type === "pick") {
+      set_props("shell-picked", { data: token === null ? null : { sequence, position, side } });
+      if (token !== null) set_props("detail-tab", { value: "sequence" });
+      return;
+    }
+    const [id] = panel_kinds[now.atlas.modality];
+    tokens_of(now.atlas).then((tokens) => {
+      const here = token !== null && tokens.sequence[token] === now.view.sequence;
+      const hot = here ? { side, position: tokens.position[token] } : null;
+      qk_atlas.views[id]?.set({ hot });
+    });
+  }
+
+  function on_panel_event({ type, side, position }, first) {
+    if (type === "pick") {
+      set_props("shell-picked", { data: { sequence: now.view.sequence, position, side } });
+      return;
+    }
+    const hover_tokens = position === null ? [] : [{ token: first + position, side }];
+    qk_atlas.views["head-view"]?.set({ hover_tokens });
+  }
+
+  const views_of = { matrix: ["matrix-view", "matrix-bar"], head: ["head-view", "head-bar"] };
+
+  /** Show the views of a page; `state` as `show` in 73_dash.js makes it. */
+  function draw(state) {
+    now = state;
+    const { page, missing, atlas } = state;
+    for (const [name, views] of Object.entries(views_of)) {
+      if (name !== page || missing) drop(...views);
+    }
+    if (page === "other" || missing) {
+      drop("sentence-view", "image-view", "selection-view");
+      return;
+    }
+    const [other] = panel_kinds[atlas.modality === "text" ? "image" : "text"];
+    drop(other);
+    if (page === "matrix") show_matrix(state);
+    else show_head(state);
+  }
+
+  qk_atlas.pages = { draw, open_head };
+})();

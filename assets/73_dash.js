@@ -1,0 +1,121 @@
+"use strict";
+// Connects the views with Dash: `show` draws what the controls and stores say.
+
+(() => {
+  const qk_atlas = globalThis.qk_atlas;
+  const { session, pages } = qk_atlas;
+
+  const steps = {
+    ArrowLeft: { layer: 0, head: -1 }, ArrowRight: { layer: 0, head: 1 },
+    ArrowUp: { layer: -1, head: 0 }, ArrowDown: { layer: 1, head: 0 },
+  };
+
+  let now = null; // what is shown; see `show`
+
+  /** Return which page an address shows: "matrix", "head" or "other". */
+  function page_of(pathname) {
+    for (const link of document.querySelectorAll(".qk-nav a")) {
+      const is_here = new URL(link.href).pathname === pathname;
+      if (is_here) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    return { "/": "matrix", "/head": "head" }[pathname] ?? "other";
+  }
+
+  /** Return the view as the address tells it. */
+  function view_of({ atlas, method, dims, encoding, palette, place, picked }) {
+    return {
+      model: atlas.model, corpus: atlas.corpus, normalisation: atlas.normalisation,
+      method, dims, encoding, palette, layer: place.layer, head: place.head,
+      sequence: picked?.sequence ?? null, token: picked?.position ?? null,
+      side: picked?.side ?? "query",
+    };
+  }
+
+  /** Keep a view inside the atlas: a link may name a head or a sequence that is not there. */
+  function fit_place(place, atlas) {
+    const is_there = atlas.cells?.some((c) => c.layer === place.layer && c.head === place.head);
+    return is_there === false ? { layer: 0, head: 0 } : place;
+  }
+
+  /** Return an encoding that the atlas has, with the ramp of its colours. */
+  function colouring(atlas, encoding) {
+    const known = atlas.encodings?.[encoding] ? encoding : "type";
+    return { encoding: known, ramp: atlas.encodings?.[known]?.[1] ?? "type" };
+  }
+
+  /**
+   * Draw what the controls and stores say.
+   * @returns {Array} links to matrix and head, status text, whether something is missing
+   */
+  function show(
+    pathname, atlas, method, dims, encoding, palette, scale, norm_scale, show_list, hits, place,
+    picked, progress, theme, _matrix_ready, _head_ready, defaults,
+  ) {
+    const page = page_of(pathname);
+    if (!atlas || !method || !place) {
+      return ["/", "/head", "", true, "", "", true, ""];
+    }
+    const view = view_of({
+      atlas, method, dims, encoding, palette, place: fit_place(place, atlas), picked,
+    });
+    qk_atlas.theme.set_palette(palette);
+    document.getElementById("shell-frame").dataset.encoding = encoding;
+    const terms = hits?.length ? hits.map(({ tokens }) => tokens) : null;
+    const missing = page === "other" ? "" : session.missing_text(atlas, view);
+    now = {
+      page, atlas, view, defaults, scale, norm_scale, progress, theme, missing, show: show_list,
+      map: atlas.maps?.[`${method}_${dims}`],
+      options: {
+        ...colouring(atlas, encoding), hits: terms, lut_url: qk_atlas.theme.lut_url(), theme,
+      },
+    };
+    pages.draw(now);
+    if (page !== "other") qk_atlas.url.write(qk_atlas.url.query_of(view, defaults));
+    const links = ["/", "/head"].map((path) => session.address(path, view, defaults));
+    const status = missing || !atlas.summary
+      ? "" : `${atlas.summary} · ${session.map_name(method, dims)}`;
+    const title = session.missing_title(atlas);
+    const hidden = [!missing, title, missing, !missing || atlas.building];
+    return [...links, status, ...hidden, session.state_word(atlas, now.map)];
+  }
+
+  function toggle_theme(n_clicks) {
+    return n_clicks ? qk_atlas.theme.toggle() : qk_atlas.theme.current();
+  }
+
+  async function copy_link() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      return "copied";
+    } catch {
+      return "copy the address bar"; // a page without https may not write the clipboard
+    }
+  }
+
+  /** Open the list of keys. */
+  function toggle_help(n_clicks) {
+    if (n_clicks) qk_atlas.help.open();
+    return n_clicks;
+  }
+
+  const tab_of = (value) => value;
+
+  document.addEventListener("keydown", (event) => {
+    const typed = event.target.closest?.("input, textarea, select");
+    if (event.key === "?" && !typed) qk_atlas.help.open();
+    const step = steps[event.key];
+    if (!step || now?.page !== "head" || event.ctrlKey || event.metaKey || event.altKey) return;
+    const is_busy = event.target.closest?.("input, textarea, select, [role], .qk-panel");
+    const turns = now.view.dims === 3 && event.target.closest?.("#head-view");
+    if (turns || (is_busy && !event.target.closest("#head-view"))) return;
+    const place = session.neighbour(now.atlas.cells, now.view, step);
+    if (!place) return;
+    event.preventDefault();
+    pages.open_head(place);
+  });
+
+  globalThis.dash_clientside = Object.assign({}, globalThis.dash_clientside, {
+    qk_atlas: { show, page_of, toggle_theme, copy_link, toggle_help, tab_of },
+  });
+})();
