@@ -11,7 +11,6 @@
     space_per_query_rho: "rho in space, per query",
     space_spearman: "rho in space, pooled",
     trustworthiness_at_10: "trustworthiness",
-    recall: "neighbours kept",
     recall_at_10: "neighbours kept",
     top_key_share: "strongest key among 3 nearest",
     mixing: "mixing",

@@ -35,8 +35,8 @@ test("heads below the bound are dimmed, hidden, or those above outlined", () => 
 });
 
 test("figures are those that some head has, with words and a true minus sign", () => {
-  const listed = [null, { quality: { spearman: -0.412, mixing: null } }, { quality: { recall: 1 } }];
-  assert.deepEqual(figures.known_figures(listed), ["spearman", "recall"]);
+  const listed = [null, { quality: { spearman: -0.412, mixing: null } }, { quality: { recall_at_10: 1 } }];
+  assert.deepEqual(figures.known_figures(listed), ["spearman", "recall_at_10"]);
   assert.deepEqual(figures.values_of(listed, "spearman"), [null, -0.412, null]);
   assert.deepEqual(figures.range_of([null, 3, -1]), [-1, 3]);
   assert.equal(figures.name_of("space_per_query_rho"), "rho in space, per query");
