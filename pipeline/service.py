@@ -14,7 +14,6 @@ from typing import Any
 from pipeline.atlas import (
     Atlas,
     Capture,
-    prefer_heads,
     read_atlas,
     read_capture,
     read_cells,
@@ -27,6 +26,7 @@ from pipeline.jobs import JobRecord, JobTable
 from pipeline.search import find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, AtlasSpec
 from pipeline.store import Store
+from pipeline.wanted import prefer_heads
 
 BUILD = "build"
 
