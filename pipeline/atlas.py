@@ -13,7 +13,7 @@ from pipeline.captured import Capture, read_capture
 from pipeline.errors import InputError
 from pipeline.normalise import Normalisation, normalise, unit_rows
 from pipeline.objects import ObjectRef
-from pipeline.specs import digest, head_key
+from pipeline.specs import head_key
 from pipeline.store import Store
 
 Float32 = NDArray[np.float32]
@@ -109,28 +109,3 @@ def read_coordinates(store: Store, cell: dict[str, Any]) -> Float32:
     """Return the (n_points, dims) float32 coordinates that a cell of a map set names."""
     array = store.open_array(ObjectRef.from_json(cell["coordinates"]))
     return array if cell["index"] is None else array[cell["index"]]
-
-
-def prefer_heads(atlas: Atlas, heads: Iterable[tuple[int, int]]) -> None:
-    """Note which heads somebody looks at, the first first; a build makes their maps next.
-
-    Raises
-    ------
-    InputError
-        if there is no such head.
-    """
-    wanted = list(dict.fromkeys(heads))
-    for layer, head in wanted:
-        atlas.capture.cell(layer, head)
-    record = {"kind": "wanted", "heads": wanted, "objects": {}}
-    atlas.capture.store.put_record(_wanted_key(atlas), record)
-
-
-def preferred_heads(atlas: Atlas) -> list[tuple[int, int]]:
-    """Return the (layer, head) that `prefer_heads` noted last."""
-    record = atlas.capture.store.get_record(_wanted_key(atlas))
-    return [(layer, head) for layer, head in record["heads"]] if record else []
-
-
-def _wanted_key(atlas: Atlas) -> str:
-    return digest({"stage": "wanted", "atlas": atlas.key})

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.atlas import Atlas, preferred_heads, read_cells
+from pipeline.atlas import Atlas, read_cells
 from pipeline.errors import JobError
 from pipeline.heads import HeadTask, MapSet, compute_head, new_cell, put_head
 from pipeline.processes import spawned
@@ -19,6 +19,7 @@ from pipeline.projection.pca import project_pca
 from pipeline.records import Progress
 from pipeline.specs import MapSpec
 from pipeline.store import Store
+from pipeline.wanted import preferred_heads
 
 Report = Callable[[Progress], None]
 

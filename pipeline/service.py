@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.atlas import Atlas, prefer_heads, read_atlas, read_coordinates
+from pipeline.atlas import Atlas, read_atlas, read_coordinates
 from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
@@ -26,6 +26,7 @@ from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY, AtlasSpec
 from pipeline.store import Store
+from pipeline.wanted import prefer_heads
 
 BUILD = "build"
 N_NEIGHBOURS = 10

@@ -26,7 +26,7 @@ SPACING = {2: 0.4, 3: 0.6}
 FINE_NODES = {2: 128, 3: 40}
 HALVINGS = 2
 # A node costs as much as so many of the n_points^2 pairs: measured in `benchmarks/growth.py`.
-PAIRS_A_NODE = {2: 250, 3: 220}
+PAIRS_A_NODE = {2: 400, 3: 350}
 # Splines reach two nodes beyond a point; one more for rounding.
 MARGIN = 3
 # More nodes than that are not made; a wider map gets a coarser grid.

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline import gpu_maps, maps
-from pipeline.atlas import prefer_heads, preferred_heads, read_atlas, read_cells
+from pipeline.atlas import read_atlas, read_cells
 from pipeline.errors import InputError
 from pipeline.gpu_maps import project_on_gpu
 from pipeline.heads import HeadTask, MapSet
@@ -18,6 +18,7 @@ from pipeline.jobs import JobTable
 from pipeline.maps import finish_heads, missing_tasks, open_map_set, take_next
 from pipeline.service import Service
 from pipeline.specs import MapSpec, digest
+from pipeline.wanted import prefer_heads, preferred_heads
 
 LAYOUTS = [("umap", 3), ("tsne", 3), ("umap", 2), ("tsne", 2)]
 
