@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shutil
 import statistics
 import tempfile
@@ -158,6 +159,7 @@ def serve(folder: Path) -> Iterator[str]:
         # Outside the app, because scattergl needs `unsafe-eval`, which the app's policy forbids.
         return peers.get(environ["PATH_INFO"], app.server.wsgi_app)(environ, start)
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = make_server("127.0.0.1", 0, route, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

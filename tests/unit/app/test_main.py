@@ -23,4 +23,5 @@ def test_the_theme_is_set_before_the_page_has_any_style(client: FlaskClient) -> 
     page = client.get("/").text
     assert page.count("60_theme.js") == 1  # Dash does not load it a second time
     assert page.index("60_theme.js") < page.index("bootstrap.min.css")
-    assert client.get("/assets/60_theme.js").status_code == 200
+    with client.get("/assets/60_theme.js") as answer:
+        assert answer.status_code == 200
