@@ -75,7 +75,7 @@ class Service:
         wanted = (model, corpus, normalisation)
         for record in self.atlases():
             names = (record["model"], record["corpus"], record["normalisation"])
-            usual = record["part"] in (None, PARTS[0]) and record["rotary"] == ROTARY[0]
+            usual = record["part"] not in PARTS[1:] and record["rotary"] == ROTARY[0]
             if names == wanted and usual:
                 return self.atlas(record["key"])
         return None

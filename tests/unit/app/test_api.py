@@ -84,13 +84,13 @@ def test_the_nearest_points_are_those_of_the_space(client, atlas):
     assert np.allclose(np.sort(distance)[:10], distance[found], atol=1e-5)
 
 
-def test_a_head_can_be_taken_along_with_its_provenance(client, atlas, map_key):
-    response = client.get(f"/api/{atlas.key}/head/1/2/vectors.npz?map={map_key}")
+def test_a_head_can_be_taken_along_with_its_provenance(client, atlas):
+    response = client.get(f"/api/{atlas.key}/head/1/2/vectors.npz")
     arrays = np.load(io.BytesIO(response.data))
     assert np.array_equal(arrays["keys"], atlas.capture.vectors(1, 2).keys)
-    assert arrays["coordinates"].shape == (2 * atlas.capture.n_tokens, 3)
+    assert arrays["pca_3d"].shape == (2 * atlas.capture.n_tokens, 3)
     facts = json.loads(str(arrays["provenance"]))
-    assert (facts["layer"], facts["head"], facts["method"], facts["seed"]) == (1, 2, "pca", 0)
+    assert (facts["layer"], facts["head"], facts["model"], facts["seed"]) == (1, 2, "tiny/bert", 0)
 
 
 def test_norms_of_all_heads_begin_like_those_of_one(client, capture_url, atlas):
@@ -172,7 +172,6 @@ def test_what_never_changes_may_be_kept_for_a_year(client, capture_url):
         "/api/{capture}/attribute/row.u8",
         "/api/{capture}/head/0/0/near/0.u32",
         "/api/{atlas}/head/0/0/near/99999.u32",
-        "/api/{atlas}/head/0/0/vectors.npz?map=7",
         "/api/{map}/head/0/9.u16",
         "/api/{map}/head/0/0.u32",
         "/api/lut/default/pink.u8",

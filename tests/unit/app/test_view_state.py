@@ -42,7 +42,7 @@ texts = st.text() | st.lists(st.text()) | st.none() | st.integers()
 def test_any_address_gives_a_view_that_can_be_linked_to(query: dict[str, object]) -> None:
     state, notices = parse(query)
     assert parse(dict(parse_qsl(to_query(state)))) == (state, [])
-    assert all(len(notice) < 300 for notice in notices)
+    assert all(len(notice) < 500 for notice in notices)
 
 
 def test_the_default_view_has_an_empty_query() -> None:
