@@ -69,7 +69,7 @@
     const pca = atlas.maps[`pca_${view.dims}`];
     const config = {
       rows: atlas.rows, columns: atlas.columns, cells: atlas.cells, n_tokens: atlas.n_tokens,
-      n_points: 2 * atlas.n_tokens, dims: view.dims, capture_url: `/api/${atlas.capture}`,
+      n_points: atlas.n_points, dims: view.dims, capture_url: `/api/${atlas.capture}`,
       projection_url: `/api/${map.key}`,
       stand_in_url: pca?.complete && pca.key !== map.key ? `/api/${pca.key}` : null,
       lut_url: options.lut_url, href: session.head_address(view, defaults),
@@ -107,7 +107,7 @@
     const { atlas, view, map, options, show, progress } = state;
     const { layer, head, dims } = view;
     const config = {
-      layer, head, dims, n_tokens: atlas.n_tokens, n_points: 2 * atlas.n_tokens,
+      layer, head, dims, n_tokens: atlas.n_tokens, n_points: atlas.n_points,
       capture_url: `/api/${atlas.capture}`, projection_url: `/api/${map.key}`,
       near_url: `/api/${atlas.atlas}/head/${layer}/${head}/near`,
       lut_url: options.lut_url, modality: atlas.modality,
@@ -131,7 +131,7 @@
   }
 
   function head_exports({ atlas, view: { layer, head }, map }) {
-    const href = `/api/${atlas.atlas}/head/${layer}/${head}/vectors.npz?map=${map.key}`;
+    const href = `/api/${atlas.atlas}/head/${layer}/${head}/vectors.npz`;
     return qk_atlas.exports.of_head(() => qk_atlas.views["head-view"],
       () => provenance_of(now, `L${layer} H${head}`), href);
   }

@@ -21,13 +21,15 @@ import numpy as np
 from benchmarks.atlases import MODELS, corpus_of, open_store
 from benchmarks.results import conditions, write_result
 from pipeline.build import _prepare, hub_cache
-from pipeline.extract import extract, forward
-from pipeline.inputs import ModelInputs, plan_batches, prepare_inputs, text_tower, vision_tower
+from pipeline.extract import extract
+from pipeline.inputs import ModelInputs, plan_batches
 from pipeline.models import LoadedModel, load
 from pipeline.records import Progress
 from pipeline.specs import AtlasSpec
 from pipeline.stages import DTYPE
 from pipeline.store import Store
+from pipeline.survey import forward
+from pipeline.tokens import prepare_inputs
 
 
 def main() -> None:
@@ -77,12 +79,12 @@ def _measure(model: str, n_runs: int) -> dict[str, Any]:
 
 def _forward_all(loaded: LoadedModel, inputs: ModelInputs, attention: str) -> None:
     """Run the model as `extract` does, without anything else."""
-    tower = vision_tower(loaded.model) if inputs.images else text_tower(loaded.model)
+    tower = inputs.tower(loaded)
     n_heads = getattr(tower.config, "num_attention_heads", None) or 16
     own = tower.config._attn_implementation
     tower.set_attn_implementation(attention)
     try:
-        for sequences in plan_batches(np.diff(inputs.table.sequence_offset), n_heads=n_heads):
+        for sequences in plan_batches(inputs.query_lengths, n_heads=n_heads):
             forward(tower, inputs.batch(loaded, sequences))
     finally:
         tower.set_attn_implementation(own)

@@ -27,6 +27,8 @@ Report = Callable[[Progress], None]
 class LayerChecks:
     """Verifies the calls of every batch of one model; keeps nothing on disk.
 
+    `batch` is the one whose calls come now; `run` sets it.
+
     Parameters
     ----------
     inputs : sequences to run; the longest come first, so that the mask and bias by position of the
@@ -34,11 +36,12 @@ class LayerChecks:
     survey : of the same model.
     """
 
+    batch: Batch
+
     def __init__(self, inputs: ModelInputs, survey: Survey) -> None:
         self._inputs = inputs
         self._survey = survey
         self.checked: dict[str, CheckedLayer] = {}
-        self.batch: Batch | None = None
 
     def take(self, call: AttentionCall) -> None:
         """Verify one call, unless it belongs to another part of the model.
@@ -49,7 +52,6 @@ class LayerChecks:
             if the call is not one token-by-token attention over the batch, holds values that are
             not finite, or cannot be rebuilt.
         """
-        assert self.batch is not None
         if not self.batch.fits(call):
             if self._inputs.part == "self":
                 refuse_shape(call, self.batch)
@@ -113,7 +115,6 @@ class Extraction(LayerChecks):
 
     def keep(self, layer: CheckedLayer, call: AttentionCall, additive: Tensor | None) -> None:
         """Write the rows of a call that was verified."""
-        assert self.batch is not None
         if self._unrotated and call.rotation == "lost":
             raise _no_rotation(f"that of {call.module} cannot be caught")
         if layer not in self._written:

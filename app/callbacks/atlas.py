@@ -129,6 +129,7 @@ def _drawable(service: Service, atlas: Atlas) -> dict[str, Any]:
         "rows": len(capture.layers),
         "columns": max(layer.n_heads for layer in capture.layers),
         "n_tokens": capture.n_tokens,
+        "n_points": capture.n_points,
         "modality": corpus["modality"],
         "grid": capture.tokens.grid,
         "encodings": service.encodings(capture.record["key"]),
