@@ -128,27 +128,29 @@ class LayerFiles:
             self._rows = self._open_file((n_heads, int(self._pair_offset[-1])))
             # Until now the rule by position held.
             for sequence in range(self._pair_offset.size - 1):
-                self._write_pairs(self.checked.rule, sequence)
+                self._write_pairs(self._rows.array, self.checked.rule, sequence)
         if n_heads not in (1, self._rows.array.shape[0]):
             raise CaptureError(
                 f"a layer adds biases of {n_heads} heads after {self._rows.array.shape[0]}; "
                 "expected the same number for all sequences"
             )
         for place, sequence in enumerate(batch.sequences):
-            self._write_pairs(None if additive is None else additive[place], sequence)
+            pairs = None if additive is None else additive[place]
+            self._write_pairs(self._rows.array, pairs, sequence)
 
-    def _write_pairs(self, additive: Tensor | None, sequence: int) -> None:
+    def _write_pairs(
+        self, rows: NDArray[np.float32], additive: Tensor | None, sequence: int
+    ) -> None:
         """Write mask and bias of one sequence, the longer ones of the rule as far as it goes."""
-        assert self._rows is not None
         start, end = self._pair_offset[sequence : sequence + 2]
         n_queries = int(np.diff(self._query_offset[sequence : sequence + 2])[0])
         n_keys = int(np.diff(self._key_offset[sequence : sequence + 2])[0])
         if additive is None:
-            self._rows.array[:, start:end] = 0
+            rows[:, start:end] = 0
             return
         part = additive[:, :n_queries, :n_keys].cpu().numpy()
         if part.shape[1:] == (n_queries, n_keys):
-            self._rows.array[:, start:end] = part.reshape(part.shape[0], -1)
+            rows[:, start:end] = part.reshape(part.shape[0], -1)
 
 
 def _write_vectors(file: ArrayWriter, tensor: Tensor, batch: Batch, offset: Int64) -> None:
