@@ -22,7 +22,7 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-SCALES = np.geomspace(0.1, 5.0, 41)
+SCALES = np.geomspace(0.1, 5.0, 21)
 # The correlation has no inner optimum: it keeps rising as c falls, while queries and keys drift
 # apart. So the largest c is taken that loses at most this much of the best correlation.
 CORRELATION_SLACK = 0.005

@@ -103,7 +103,7 @@ def test_a_search_in_an_atlas_that_is_gone_says_so(service: Service) -> None:
 @pytest.mark.parametrize(
     ("job", "expected"),
     [
-        (JOB, "m on c: laying out heads 3 of 72, about 3 min left"),
+        (JOB, "m on c: laying out maps 3 of 72, about 3 min left"),
         (replace(JOB, state="queued"), "m on c: waiting, 2 before it"),
         (replace(JOB, state="failed", error="No such file."), "m on c: failed. No such file."),
         (replace(JOB, state="done"), "m on c: built"),
