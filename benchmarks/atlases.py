@@ -33,9 +33,9 @@ def open_atlas(store: Store, model: str) -> Atlas:
         return build_vectors(store, model, corpus_of(model, Path(folder)))
 
 
-def build_vectors(store: Store, model: str, corpus: str) -> Atlas:
+def build_vectors(store: Store, model: str, corpus: str, *, limit: int | None = None) -> Atlas:
     """Capture and normalise, unless it is stored."""
-    spec, clock = AtlasSpec(model, corpus, methods=("pca",)), Clock()
+    spec, clock = AtlasSpec(model, corpus, methods=("pca",), limit=limit), Clock()
     request = _prepare(spec, store, hub_cache(), _no_report)
     return atlas_stage(request, capture_stage(request, store, clock, _no_report), clock, _no_report)
 

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from benchmarks.atlases import build_vectors, open_store
 from benchmarks.fidelity_report import write_report
 from pipeline.atlas import Atlas, read_atlas
-from pipeline.build import build_atlas, hub_cache
 from pipeline.heads import HeadContext
 from pipeline.normalise import Normalisation, choose_normalisation, normalise, unit_rows
 from pipeline.quality import (
@@ -36,7 +36,7 @@ from pipeline.quality import (
     sample_neighbourhoods,
 )
 from pipeline.sampling import N_PAIRS, sample_pairs, sample_query_rows
-from pipeline.specs import AtlasSpec, MapSpec
+from pipeline.specs import DEFAULT_GUIDANCE, MapSpec
 from pipeline.store import Store
 
 Float32 = NDArray[np.float32]
@@ -57,7 +57,7 @@ GRID = [
     *((mode, MapSpec("tsne", 2, guidance=g)) for mode in ("paper", "none") for g in (0.0, 0.15)),
 ]
 # Measured on every head: AttentionViz' method and our default.
-ALL_HEADS = [("faithful", MapSpec("tsne", 2, guidance=g)) for g in (0.0, 0.15)]
+ALL_HEADS = [("faithful", MapSpec("tsne", 2, guidance=g)) for g in (0.0, DEFAULT_GUIDANCE)]
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ def main() -> None:
     parser.add_argument("--images", required=True, metavar="FOLDER")
     parser.add_argument("--rows", type=Path, default=ROOT / "benchmarks" / "fidelity.jsonl")
     options = parser.parse_args()
-    store = Store(Path(os.environ.get("QKATLAS_CACHE") or "cache"))
+    store = open_store()
     tasks = []
     for model, kind in MODELS.items():
         corpus = getattr(options, kind)
-        tasks += _tasks(store, model, _build(store, model, corpus, LIMITS[kind]))
+        tasks += _tasks(model, build_vectors(store, model, corpus, limit=LIMITS[kind]))
     # The heads spread over the layers first: the report can be written from them.
     tasks.sort(key=lambda task: len(task.settings) == len(ALL_HEADS))
     _measure_missing(tasks, options.rows)
@@ -91,21 +91,14 @@ def main() -> None:
     write_report(rows, ROOT / "docs")
 
 
-def _build(store: Store, model: str, corpus: str, limit: int) -> str:
-    spec = AtlasSpec(model, corpus, methods=("pca",), dims=(2,), limit=limit)
-    result = build_atlas(spec, store, hub_cache=hub_cache(), report=lambda _: None)
-    return str(result["atlas"])
-
-
-def _tasks(store: Store, model: str, atlas: str) -> Iterator[Task]:
-    cells = read_atlas(store, atlas).capture.cells
+def _tasks(model: str, atlas: Atlas) -> Iterator[Task]:
+    cells = atlas.capture.cells
     places = np.linspace(0, len(cells) - 1, SPREAD_HEADS + 2).round().astype(int)[1:-1]
     spread = {cells[place] for place in places}
     for layer, head in cells:
-        settings = (*GRID, *ALL_HEADS) if (layer, head) in spread else ALL_HEADS
-        yield Task(store.root, model, atlas, layer, head, tuple(dict.fromkeys(settings)))
-        if (layer, head) in spread:
-            yield Task(store.root, model, atlas, layer, head, ())
+        settings = [ALL_HEADS, GRID, []] if (layer, head) in spread else [ALL_HEADS]
+        for some in settings:
+            yield Task(atlas.capture.store.root, model, atlas.key, layer, head, tuple(some))
 
 
 def _measure_missing(tasks: list[Task], path: Path) -> None:

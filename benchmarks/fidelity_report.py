@@ -15,6 +15,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 Row = dict[str, Any]
+CONCLUSIONS = Path(__file__).with_name("fidelity_conclusions.md")  # written by hand
 MODELS = ("minilm", "smollm2", "dinov2s")
 COLOURS = dict(zip(MODELS, ("#0072B2", "#D55E00", "#009E73"), strict=True))
 FIGURES = {
@@ -99,7 +100,7 @@ def write_report(rows: list[Row], folder: Path) -> None:
         guidance_table=_table(plain_tsne, "guidance", lambda r: f"{r['map']['guidance']:.2f}"),
         methods_table=_table(spread, "map", _setting),
         scale_table=_table(space, "c", lambda r: f"{r['scale']:g}"),
-        conclusions=(folder / "fidelity-conclusions.md").read_text(encoding="utf-8"),
+        conclusions=CONCLUSIONS.read_text(encoding="utf-8").format(guidance=default),
     )
     (folder / "fidelity.md").write_text(page.rstrip() + "\n", encoding="utf-8")
 
@@ -107,18 +108,9 @@ def write_report(rows: list[Row], folder: Path) -> None:
 def _split(rows: list[Row]) -> tuple[list[Row], list[Row], list[Row]]:
     """Return rows of the settings measured on all heads, on spread heads, and of the space."""
     maps = [row for row in rows if row["map"]]
-    counts: dict[Any, set[Any]] = defaultdict(set)
-    for row in maps:
-        counts[_key(row)].add((row["model"], row["layer"], row["head"]))
-    most = max(map(len, counts.values()))
-    everywhere = [row for row in maps if len(counts[_key(row)]) == most]
-    largest = max(row["task"] for row in maps)
-    spread = [row for row in maps if row["task"] == largest]
+    fewest, most = (pick(row["task"] for row in maps) for pick in (min, max))
+    everywhere, spread = ([row for row in maps if row["task"] == n] for n in (fewest, most))
     return everywhere, spread, [row for row in rows if not row["map"]]
-
-
-def _key(row: Row) -> tuple[Any, ...]:
-    return (row["normalisation"], *row["map"].values())
 
 
 def _shape(row: Row) -> tuple[str, str]:

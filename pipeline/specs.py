@@ -23,7 +23,7 @@ NORMALISATIONS = ("faithful", "paper", "none")
 NEIGHBOURS = ("plain", "balanced")
 # Chosen on all heads of three models: docs/fidelity.md.
 DEFAULT_NEIGHBOURS = "plain"
-DEFAULT_GUIDANCE = 0.15
+DEFAULT_GUIDANCE = 0.08
 MAX_GUIDANCE = 0.5
 DEVICES = ("auto", "cpu", "cuda")
 PARTS = ("encoder", "decoder", "cross")
