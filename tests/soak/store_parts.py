@@ -20,7 +20,7 @@ from pipeline.errors import PipelineError, SpaceError
 from pipeline.jobs import JobTable
 from pipeline.locks import lock
 from pipeline.objects import DamagedObject, ObjectRef
-from pipeline.specs import AtlasSpec, atlas_key, capture_key, digest, map_key
+from pipeline.specs import AtlasSpec, MapSpec, atlas_key, capture_key, digest, map_key
 from pipeline.store import Store
 from tests.soak.common import Figure, Place, kill
 
@@ -313,6 +313,8 @@ def _key_inputs() -> dict[str, Any]:
         "normalisation": "faithful",
         "method": "umap",
         "dims": 2,
+        "guidance": 0.1,
+        "neighbours": "plain",
     }
 
 
@@ -323,10 +325,11 @@ def _keys_of(inputs: dict[str, Any]) -> str:
         device_class=inputs["device_class"],
     )  # fmt: skip
     normalised = atlas_key(captured, inputs["normalisation"])
-    return map_key(normalised, inputs["method"], inputs["dims"], seed=spec.seed)
+    shape = {name: inputs[name] for name in ("method", "dims", "guidance", "neighbours")}
+    return map_key(normalised, MapSpec(seed=spec.seed, **shape))
 
 
 def _other(value: Any) -> Any:
     if isinstance(value, dict):
         return value | {"config.json": "d" * 64}
-    return {"faithful": "paper", "umap": "tsne", 2: 3}.get(value, f"{value}x")
+    return {"faithful": "paper", "umap": "tsne", 2: 3, 0.1: 0.2}.get(value, f"{value}x")
