@@ -43,6 +43,7 @@ STAGE = "shell-stage"  # changes when there is something new to load
 METHOD = "controls-method"
 DIMS = "controls-dims"
 NORMALISATION = "controls-normalisation"
+GUIDANCE = "controls-guidance"
 SCALE = "controls-scale"
 NORM_SCALE = "controls-norm-scale"
 ENCODING = "controls-encoding"

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from app.theme import PALETTES, SIDES
-from pipeline.specs import DIMS, METHODS, NORMALISATIONS
+from pipeline.specs import DEFAULT_GUIDANCE, DIMS, GUIDANCES, METHODS, NORMALISATIONS
 
 # What an atlas may be coloured by; `field_3` is the fourth column of the user's own file.
 ENCODINGS = (
@@ -22,6 +22,7 @@ ENCODINGS = (
 )  # fmt: skip
 CHOICES: dict[str, tuple[Any, ...]] = {
     "normalisation": NORMALISATIONS,
+    "guidance": GUIDANCES,
     "method": METHODS,
     "dims": DIMS,
     "encoding": ENCODINGS,
@@ -40,7 +41,7 @@ class ViewState:
     Parameters
     ----------
     model, corpus : by name, as in a `pipeline.specs.AtlasSpec`.
-    normalisation, method, dims : which maps.
+    normalisation, guidance, method, dims : which maps.
     layer, head : from 0; whether the model has them is known only to who opens its atlas.
     encoding, palette : which colours; see `pipeline.encodings` and `app.theme`.
     sequence : number of the selected sequence in the corpus, or None.
@@ -51,6 +52,7 @@ class ViewState:
     model: str = "minilm"
     corpus: str = "sentences"
     normalisation: str = "faithful"
+    guidance: float = DEFAULT_GUIDANCE
     method: str = "tsne"
     dims: int = 2
     layer: int = 0
@@ -99,20 +101,25 @@ def to_query(state: ViewState) -> str:
     A name that `parse` refuses is written too; opening the link then says so.
     """
     changed = {
-        field.name: getattr(state, field.name)
+        field.name: _write(getattr(state, field.name))
         for field in fields(state)
         if getattr(state, field.name) != field.default
     }
     return urlencode(changed, quote_via=quote, safe="/")
 
 
-def _read(name: str, text: object) -> str | int:
+def _write(value: object) -> str:
+    """Return a value as scripts write it: 0, not 0.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _read(name: str, text: object) -> str | int | float:
     """Return the value of a field from its text; ValueError says what would be a value."""
     if name in CHOICES:
         for choice in CHOICES[name]:
-            if text == str(choice):
+            if text == _write(choice):
                 return choice  # type: ignore[no-any-return]
-        raise ValueError(f"one of {', '.join(map(str, CHOICES[name]))}")
+        raise ValueError(f"one of {', '.join(map(_write, CHOICES[name]))}")
     is_name = name in ("model", "corpus")
     if not isinstance(text, str) or not (NAME if is_name else NUMBER).fullmatch(text):
         raise ValueError("a name of at most 200 characters" if is_name else "a whole number")

@@ -26,7 +26,7 @@
   function view_of({ atlas, method, dims, encoding, palette, place, picked }) {
     return {
       model: atlas.model, corpus: atlas.corpus, normalisation: atlas.normalisation,
-      method, dims, encoding, palette, layer: place.layer, head: place.head,
+      guidance: atlas.guidance, method, dims, encoding, palette, layer: place.layer, head: place.head,
       sequence: picked?.sequence ?? null, token: picked?.position ?? null,
       side: picked?.side ?? "query",
     };

@@ -25,6 +25,8 @@ NEIGHBOURS = ("plain", "balanced")
 DEFAULT_NEIGHBOURS = "plain"
 DEFAULT_GUIDANCE = 0.08
 MAX_GUIDANCE = 0.5
+# What the dashboard offers: 0 is AttentionViz' method.
+GUIDANCES = (0.0, 0.05, DEFAULT_GUIDANCE, 0.15, 0.3, MAX_GUIDANCE)
 DEVICES = ("auto", "cpu", "cuda")
 PARTS = ("encoder", "decoder", "cross")
 ROTARY = ("after", "before")

@@ -12,6 +12,7 @@ from app.view_state import ViewState, parse
 from pipeline.atlas import Atlas
 from pipeline.errors import PipelineError
 from pipeline.service import Service
+from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES
 
 
 def register(app: Dash, service: Service) -> None:
@@ -20,7 +21,7 @@ def register(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.MODEL, "options"), Output(ids.CORPUS, "options"),
         Output(ids.MODEL, "value"), Output(ids.CORPUS, "value"),
-        Output(ids.NORMALISATION, "value"), Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
+        Output(ids.NORMALISATION, "value"), Output(ids.GUIDANCE, "value"), Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
         Output(ids.ENCODING, "value"), Output(ids.PALETTE, "value"),
         Output(ids.PLACE, "data"), Output(ids.PICKED, "data"), Output(ids.NOTICES, "children"),
         Input(ids.LOCATION, "search"),
@@ -35,7 +36,8 @@ def register(app: Dash, service: Service) -> None:
         if state.sequence is not None and state.token is not None:
             picked = {"sequence": state.sequence, "position": state.token, "side": state.side}
         return (
-            models, corpora, state.model, state.corpus, state.normalisation, method, state.dims,
+            models, corpora, state.model, state.corpus, state.normalisation,
+            state.guidance, method, state.dims,
             state.encoding, state.palette, {"layer": state.layer, "head": state.head}, picked,
             [html.P(notice) for notice in notices],
         )  # fmt: skip
@@ -43,16 +45,18 @@ def register(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.ATLAS, "data"), Output(ids.JOB, "data"), Output(ids.ENCODING, "options"),
         Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"),
-        Input(ids.NORMALISATION, "value"), Input(ids.STAGE, "data"), State(ids.ENCODING, "value"),
+        Input(ids.NORMALISATION, "value"), Input(ids.GUIDANCE, "value"), Input(ids.STAGE, "data"),
+        State(ids.ENCODING, "value"),
         prevent_initial_call=True,
     )  # fmt: skip
     def open_atlas(
-        model: Any, corpus: Any, normalisation: Any, _stage: Any, encoding: Any
+        model: Any, corpus: Any, normalisation: Any, guidance: Any, _stage: Any, encoding: Any
     ) -> tuple[Any, ...]:
         if not (isinstance(model, str) and isinstance(corpus, str)):
             return no_update, no_update, no_update
         job = service.last_build(model, corpus)
-        description = describe(service, model, corpus, normalisation or "faithful")
+        share = guidance if guidance in GUIDANCES else DEFAULT_GUIDANCE
+        description = describe(service, model, corpus, normalisation or "faithful", share)
         is_live = job is not None and job.is_live
         is_shown = is_live or (job is not None and job.state == "interrupted")
         options = encoding_options(description.get("encodings"), encoding)
@@ -69,7 +73,13 @@ def encoding_options(encodings: dict[str, tuple[str, str]] | None, chosen: Any) 
     return _options(words)
 
 
-def describe(service: Service, model: str, corpus: str, normalisation: str) -> dict[str, Any]:
+def describe(
+    service: Service,
+    model: str,
+    corpus: str,
+    normalisation: str,
+    guidance: float = DEFAULT_GUIDANCE,
+) -> dict[str, Any]:
     """Return what the scripts need to draw an atlas, or the words that say it is not there.
 
     Returns
@@ -77,21 +87,22 @@ def describe(service: Service, model: str, corpus: str, normalisation: str) -> d
     Names; and when the atlas exists `capture`, `maps` ({"tsne_2": {key, complete}}), `cells`,
     `rows`, `columns`, `n_tokens`, `modality`, `grid`, `summary`.
     """
-    names = {"model": model, "corpus": corpus, "normalisation": normalisation}
+    names = {"model": model, "corpus": corpus, "normalisation": normalisation,
+             "guidance": guidance}  # fmt: skip
     try:
         atlas = service.find_atlas(model, corpus, normalisation)
     except PipelineError as error:
         return names | {"missing": str(error)}
     if atlas is None:
         return names | {"missing": f"There is no atlas of {model} on {corpus} yet."}
-    return names | _drawable(service, atlas)
+    return names | _drawable(service, atlas, guidance)
 
 
 def usual_method(service: Service, state: ViewState) -> str:
     """Return the default method if all its maps are there, else PCA, which is there first."""
     try:
         atlas = service.find_atlas(state.model, state.corpus, state.normalisation)
-        maps = service.map_sets(atlas.key) if atlas else {}
+        maps = service.map_sets(atlas.key, guidance=state.guidance) if atlas else {}
     except PipelineError:
         maps = {}
     found = maps.get((state.method, state.dims))
@@ -114,12 +125,12 @@ def _options(names: dict[str, str]) -> list[dict[str, str]]:
     return [{"value": name, "label": label} for name, label in names.items()]
 
 
-def _drawable(service: Service, atlas: Atlas) -> dict[str, Any]:
+def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]:
     capture = atlas.capture
     corpus = capture.record["corpus"]
     maps = {
         f"{method}_{dims}": {"key": record["key"], "complete": bool(record["cells"])}
-        for (method, dims), record in service.map_sets(atlas.key).items()
+        for (method, dims), record in service.map_sets(atlas.key, guidance=guidance).items()
     }
     return {
         "atlas": atlas.key,

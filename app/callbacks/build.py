@@ -11,7 +11,7 @@ from app import ids
 from pipeline.errors import PipelineError
 from pipeline.jobs import JobRecord
 from pipeline.service import Service
-from pipeline.specs import AtlasSpec
+from pipeline.specs import GUIDANCES, AtlasSpec
 
 NOT_OFFERED = "This dashboard builds only the models and corpora that it lists; choose one of them."
 # For estimates: what is usual for the sample corpora.
@@ -41,15 +41,17 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
         Output(ids.NOTICES, "children", allow_duplicate=True),
         Input(ids.BUILD, "n_clicks"),
         State(ids.MODEL, "value"), State(ids.CORPUS, "value"), State(ids.NORMALISATION, "value"),
-        State(ids.METHOD, "value"), State(ids.DIMS, "value"), State(ids.ATLAS, "data"),
+        State(ids.GUIDANCE, "value"), State(ids.METHOD, "value"), State(ids.DIMS, "value"),
+        State(ids.ATLAS, "data"),
         prevent_initial_call=True,
     )  # fmt: skip
     def build_missing(
-        _clicks: Any, model: Any, corpus: Any, normalisation: Any, method: Any, dims: Any,
-        atlas: Any,
+        _clicks: Any, model: Any, corpus: Any, normalisation: Any, guidance: Any, method: Any,
+        dims: Any, atlas: Any,
     ) -> tuple[Any, Any]:  # fmt: skip
         there = isinstance(atlas, dict) and "capture" in atlas
         maps = {"methods": (method,), "dims": (dims,)} if there else {}
+        maps |= {"guidance": guidance} if guidance in GUIDANCES else {}
         if not (allow_any_model or is_offered(service, model, corpus)):
             return no_update, NOT_OFFERED
         return _submit(service, model, corpus, normalisation=normalisation or "faithful", **maps)

@@ -11,9 +11,11 @@ from dash.development.base_component import Component
 from app import ids
 from app.controls.elements import attributes, info
 from app.view_state import ENCODINGS
+from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES
 
 METHODS = (("tsne", "t-SNE"), ("umap", "UMAP"), ("pca", "PCA"))
 NORMALISATIONS = (("faithful", "faithful"), ("paper", "paper"), ("none", "none"))
+NAMES_OF_GUIDANCES = {0.0: "0, plain", DEFAULT_GUIDANCE: f"{DEFAULT_GUIDANCE:.0%}, default"}
 # Until an atlas says which of them it has, and in which words.
 COLOURINGS = [(name, name.replace("_", " ")) for name in ENCODINGS]
 MANNERS = (
@@ -30,6 +32,9 @@ HELP = {
     "Columns of your own file are at the end of the list.",
     "Normalisation": "How queries and keys of a head are scaled before they are laid out. "
     "Faithful: so that distance follows attention best. Paper: keys centred, scale 1. None: raw.",
+    "Guidance": "The share of real attention in t-SNE and UMAP: edges from queries to the keys "
+    "they attend to, beside the neighbours. More makes near mean attended and keeps fewer "
+    "neighbours.",
     "Norm scale": "Own: from the smallest to the largest norm of each head. Common: one scale for "
     "all heads, so that their colours can be compared.",
     "Palette": "Default can be told apart with every common kind of colour blindness; classic is "
@@ -53,6 +58,9 @@ def control_column() -> Component:
                 _field("Projection", _segments(ids.METHOD, METHODS)),
                 _field("Mode", _segments(ids.DIMS, ((2, "2-D"), (3, "3-D")))),
                 _field("Normalisation", _segments(ids.NORMALISATION, NORMALISATIONS)),
+                _field("Guidance", _choice(ids.GUIDANCE, [
+                    (share, NAMES_OF_GUIDANCES.get(share, f"{share:.0%}")) for share in GUIDANCES
+                ])),
                 _field("Scale", _segments(ids.SCALE, (("own", "own"), ("common", "common")), "own"),
                        "qk-of-matrix"),
             ]),
@@ -100,7 +108,7 @@ def _segments(
 
 
 def _choice(
-    component_id: str, options: Sequence[tuple[str, str]] = (), value: str | None = None
+    component_id: str, options: Sequence[tuple[str | float, str]] = (), value: str | None = None
 ) -> Component:
     return dcc.Dropdown(
         id=component_id,

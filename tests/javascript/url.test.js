@@ -7,7 +7,7 @@ const { query_of, merge, write } = require("../../assets/50_url.js");
 
 // As dataclasses.asdict(ViewState()) gives them.
 const defaults = {
-  model: "minilm", corpus: "sentences", normalisation: "faithful", method: "tsne", dims: 2,
+  model: "minilm", corpus: "sentences", normalisation: "faithful", guidance: 0.08, method: "tsne", dims: 2,
   layer: 0, head: 0, encoding: "type", palette: "default", sequence: null, token: null,
   side: "query",
 };
@@ -29,6 +29,8 @@ const pairs = [
   [{ corpus: "~/é+ü:x" }, "corpus=~/%C3%A9%2B%C3%BC%3Ax"],
   [{ sequence: 0, token: 4, side: "key" }, "sequence=0&token=4&side=key"],
   [{ dims: 3, palette: "classic" }, "dims=3&palette=classic"],
+  [{ guidance: 0.3, dims: 3 }, "guidance=0.3&dims=3"],
+  [{ guidance: 0 }, "guidance=0"],
 ];
 
 for (const [changes, query] of pairs) {

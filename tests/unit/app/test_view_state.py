@@ -61,6 +61,8 @@ def test_the_default_view_has_an_empty_query() -> None:
         ({"corpus": "~/é+ü:x"}, "corpus=~/%C3%A9%2B%C3%BC%3Ax"),
         ({"sequence": 0, "token": 4, "side": "key"}, "sequence=0&token=4&side=key"),
         ({"dims": 3, "palette": "classic"}, "dims=3&palette=classic"),
+        ({"guidance": 0.3, "dims": 3}, "guidance=0.3&dims=3"),
+        ({"guidance": 0.0}, "guidance=0"),
     ],
 )  # fmt: skip
 def test_only_what_differs_is_written_in_a_fixed_order(
@@ -86,6 +88,7 @@ def test_unknown_names_are_ignored() -> None:
         ("dims", 2),
         ("method", "TSNE"),
         ("normalisation", ""),
+        ("guidance", "0.31"),
         ("encoding", "frequency"),
         ("palette", "<b>"),
         ("side", "value"),
