@@ -21,7 +21,8 @@ def register(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.MODEL, "options"), Output(ids.CORPUS, "options"),
         Output(ids.MODEL, "value"), Output(ids.CORPUS, "value"),
-        Output(ids.NORMALISATION, "value"), Output(ids.GUIDANCE, "value"), Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
+        Output(ids.NORMALISATION, "value"), Output(ids.GUIDANCE, "value"),
+        Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
         Output(ids.ENCODING, "value"), Output(ids.PALETTE, "value"),
         Output(ids.PLACE, "data"), Output(ids.PICKED, "data"), Output(ids.NOTICES, "children"),
         Input(ids.LOCATION, "search"),
