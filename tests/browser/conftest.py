@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from app.serve import build_dashboard
@@ -105,7 +105,13 @@ def view_state(page: Page, view: str) -> dict[str, Any]:
     return found
 
 
-def wait_for(page: Page, view: str, timeout_s: float = 30, **expected: Any) -> dict[str, Any]:
+def tick(box: Locator) -> None:
+    """Choose a box or a button of a group; a busy page shows that only a moment later."""
+    box.click(force=True)
+    expect(box).to_be_checked(timeout=30_000)
+
+
+def wait_for(page: Page, view: str, timeout_s: float = 60, **expected: Any) -> dict[str, Any]:
     """Wait until a view shows what is expected; the policy of the pages forbids wait_for_function.
 
     Returns

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from pipeline.atlas import read_atlas
 from pipeline.captured import Capture
 from pipeline.store import Store
-from tests.browser.conftest import N_SENTENCES, view_state, wait_for
+from tests.browser.conftest import N_SENTENCES, tick, view_state, wait_for
 
 pytestmark = pytest.mark.browser
 MATRIX, HEAD, SENTENCE, IMAGE = "matrix-view", "head-view", "sentence-view", "image-view"
@@ -171,9 +171,9 @@ def test_method_mode_and_colour_change_the_picture(new_page: NewPage) -> None:
     page = new_page("/?method=pca")
     flat = wait_for(page, MATRIX, state="ready")
     # Dash lays the button's face over the radio button that takes the keyboard.
-    page.get_by_role("radio", name="3-D").check(force=True)
+    tick(page.get_by_role("radio", name="3-D"))
     deep = wait_for_change(page, flat)
-    page.get_by_role("radio", name="classic").check(force=True)
+    tick(page.get_by_role("radio", name="classic"))
     wait_for_change(page, deep)
     assert "dims=3" in page.url
     assert "palette=classic" in page.url

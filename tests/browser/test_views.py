@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from pipeline.atlas import Atlas, read_atlas
 from pipeline.store import Store
-from tests.browser.conftest import view_state, wait_for
+from tests.browser.conftest import tick, view_state, wait_for
 from tests.conftest import build
 
 pytestmark = pytest.mark.browser
@@ -238,7 +238,7 @@ def test_a_drag_with_shift_is_a_lasso(new_page: NewPage) -> None:
 
 def test_true_neighbours_of_a_point_are_those_of_the_space(new_page: NewPage, atlas: Atlas) -> None:
     page = open_head(new_page)
-    page.get_by_label("true neighbours").check(force=True)
+    tick(page.get_by_label("true neighbours"))
     found = page.evaluate(
         """() => {
             const view = qk_atlas.views["head-view"];
@@ -261,10 +261,10 @@ def test_true_neighbours_of_a_point_are_those_of_the_space(new_page: NewPage, at
 
 def test_the_trust_panel_explains_the_head(new_page: NewPage) -> None:
     page = open_head(new_page)
-    page.get_by_role("radio", name="Trust").check(force=True)
+    tick(page.get_by_role("radio", name="Trust"))
     expect(page.locator("#trust-panel")).to_contain_text("In the space, nearer keys get more")
     expect(page.locator("#trust-panel .js-plotly-plot")).to_have_count(3, timeout=60_000)
-    page.get_by_role("radio", name="Norms").check(force=True)
+    tick(page.get_by_role("radio", name="Norms"))
     expect(page.locator("#norms-panel")).to_contain_text("Mean of queries")
 
 
@@ -303,7 +303,7 @@ def test_image_encodings_are_drawn_in_both_views(new_page: NewPage, encoding: st
 def test_norms_can_be_compared_on_one_scale(new_page: NewPage, atlas: Atlas) -> None:
     page = open_matrix(new_page, "method=pca&encoding=norm")
     own = view_state(page, MATRIX)["raster_hash"]
-    page.locator("#controls-norm-scale").get_by_role("radio", name="common").check(force=True)
+    tick(page.locator("#controls-norm-scale").get_by_role("radio", name="common"))
     least = float(atlas.capture.norms().min())
     expect(page.locator("#controls-legend")).to_contain_text(f"norm {least:.3g}")
     assert wait_for(page, MATRIX, state="ready")["raster_hash"] != own
