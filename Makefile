@@ -24,7 +24,7 @@ setup-dev: $(DEV_STAMP)
 	@npm ci --silent --no-audit --no-fund
 
 test: setup-dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 	node --test tests/javascript/*.test.js
 
 lint: $(DEV_STAMP)

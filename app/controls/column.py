@@ -60,7 +60,7 @@ def control_column() -> Component:
                 _field("Normalisation", _segments(ids.NORMALISATION, NORMALISATIONS)),
                 _field("Guidance", _choice(ids.GUIDANCE, [
                     (share, NAMES_OF_GUIDANCES.get(share, f"{share:.0%}")) for share in GUIDANCES
-                ])),
+                ]), "qk-field-row"),
                 _field("Scale", _segments(ids.SCALE, (("own", "own"), ("common", "common")), "own"),
                        "qk-of-matrix"),
             ]),
