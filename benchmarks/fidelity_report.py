@@ -32,7 +32,8 @@ TEXT = """# How far the maps can be trusted
 
 Distance on a map is meant to stand for attention. This page measures how well it does, on real
 text and photographs, for every head of three trained models, and gives the reasons for our
-defaults. It is written by `python -m benchmarks.fidelity` ({versions}).
+defaults. It is written by `python -m benchmarks.fidelity`
+({versions}).
 
 Text models read 100 English Wikipedia sentences, the vision model 10 photographs; t-SNE in 2-D;
 one seed. Figures are means over heads:
@@ -98,7 +99,7 @@ def write_report(rows: list[Row], folder: Path) -> None:
         all_heads=_table(everywhere, "map", lambda r: _guidance(r, default)),
         spread=len({(r["layer"], r["head"]) for r in spread if r["model"] == MODELS[0]}),
         guidance_table=_table(plain_tsne, "guidance", lambda r: f"{r['map']['guidance']:.2f}"),
-        methods_table=_table(spread, "map", _setting),
+        methods_table=_table([r for r in spread if not _is_step(r)], "map", _setting),
         scale_table=_table(space, "c", lambda r: f"{r['scale']:g}"),
         conclusions=CONCLUSIONS.read_text(encoding="utf-8").format(guidance=default),
     )
@@ -115,6 +116,12 @@ def _split(rows: list[Row]) -> tuple[list[Row], list[Row], list[Row]]:
 
 def _shape(row: Row) -> tuple[str, str]:
     return row["map"]["method"], row["map"]["neighbours"]
+
+
+def _is_step(row: Row) -> bool:
+    """Whether a row belongs to the table of guidances alone."""
+    is_usual = row["normalisation"] == "faithful" and _shape(row) == ("tsne", "plain")
+    return is_usual and row["map"]["guidance"] not in (0, 0.15)
 
 
 def _guidance(row: Row, default: float) -> str:
