@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -22,7 +21,6 @@ pytestmark = pytest.mark.browser
 MATRIX, HEAD, BAR = "matrix-view", "head-view", "matrix-bar"
 DINO = "model=dinov2s&corpus=gradients"
 SEARCH = "#controls-search"
-AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 NewPage = Callable[..., Page]
 
 
@@ -335,24 +333,3 @@ def test_the_page_that_is_open_is_marked_and_keys_are_listed(new_page: NewPage) 
     expect(page.get_by_role("dialog")).to_contain_text("Shift and drag")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("path", [
-    "/?method=pca", "/head?layer=2&head=4&method=pca&sequence=1&token=2", "/build", "/about",
-    f"/head?{DINO}&method=pca&sequence=0&token=9",
-])  # fmt: skip
-def test_no_page_has_a_serious_barrier(new_page: NewPage, path: str, theme: str) -> None:
-    assert AXE.exists(), "axe-core is missing: run `npm ci` in the repository"
-    page = new_page(path, color_scheme=theme)
-    expect(page.locator("h1").first).to_be_attached()
-    if path.startswith(("/?", "/head")):
-        wait_for(page, MATRIX if path.startswith("/?") else HEAD, state="ready")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
-    serious = {
-        one["id"]: [node["html"][:120] for node in one["nodes"]][:3]
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    }
-    assert serious == {}
