@@ -56,5 +56,5 @@ def _build_sample(service: Service) -> None:
     """Queue the atlas that the first page shows; what is stored already costs nothing."""
     first = ViewState()
     spec = AtlasSpec(first.model, first.corpus, normalisation=first.normalisation)
-    job = service.build(spec, owner=ANYONE)
+    job = service.builds.start(spec, owner=ANYONE)
     logger.info("sample atlas: job %s", job.id)

@@ -4,40 +4,13 @@
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
-  const { stage, session, export_menu } = qk_atlas;
-  const set_props = (id, props) => globalThis.dash_clientside.set_props(id, props);
-
-  const panel_kinds = { text: ["sentence-view", "bipartite"], image: ["image-view", "image_panel"] };
+  const { stage, session, export_menu, detail } = qk_atlas;
+  const { panel_kinds, put, set_props, tokens_of } = detail;
 
   let now = null; // what is shown; see `show` in 73_dash.js
   let selected = { capture: null, indices: null }; // draw order is the same for all heads
   let passage = null; // the cell of the matrix out of which the next head grows
   let tool = "move";
-  const remembered = new Map(); // address -> promise of its JSON: token tables
-
-  function remember(url) {
-    if (!remembered.has(url)) {
-      const found = stage.fetch_json(url, new AbortController().signal);
-      found.catch(() => remembered.delete(url));
-      remembered.set(url, found);
-    }
-    return remembered.get(url);
-  }
-
-  const tokens_of = (atlas) => remember(`/api/${atlas.capture}/tokens.json`);
-
-  /** Mount a view unless it shows this already; then set its options. */
-  function put(id, kind, config, options, on_event) {
-    const element = document.getElementById(id);
-    if (!element) return;
-    const { lut_url, href, exports, ...identity } = config;
-    const shows = JSON.stringify(identity);
-    if (element.dataset.shows !== shows || !qk_atlas.views[id]) {
-      element.dataset.shows = shows;
-      qk_atlas[kind].mount(element, config, on_event);
-    }
-    qk_atlas.views[id].set(options);
-  }
 
   function drop(...names) {
     for (const id of names) qk_atlas.views[id]?.destroy();
@@ -127,7 +100,7 @@
     put("head-bar", "head_bar", bar, { tool }, on_head_bar_event);
     show_quality(state);
     show_selection();
-    show_panel(state).catch((error) => console.warn(error));
+    detail.show_sequence(state, () => now === state).catch((error) => console.warn(error));
   }
 
   function head_exports({ atlas, view: { layer, head }, map }) {
@@ -194,44 +167,6 @@
     }
   }
 
-  /** Show the sequence of the picked point beside the map, and its attention lines on it. */
-  async function show_panel(state) {
-    const { atlas, view, show } = state;
-    const capture_url = `/api/${atlas.capture}`;
-    const tokens = await tokens_of(atlas);
-    if (now !== state) return;
-    const { sequence, layer, head } = view;
-    const first = sequence === null ? 0 : tokens.sequence.indexOf(sequence);
-    const length = first < 0 || sequence === null ? 0 : tokens.sequences[sequence].length;
-    const weights_url = `${capture_url}/attention/${sequence}/${layer}/${head}.f32`;
-    const place = view.token === null ? null : { side: view.side, position: view.token };
-    put_panel(state, tokens, { first, length, weights_url, place });
-    if (!length) return;
-    const picked = place && { token: first + place.position, side: place.side };
-    qk_atlas.views["head-view"]?.set({ picked });
-    const lines = show.includes("lines")
-      ? session.attention_lines(
-        await stage.fetch_array(weights_url, Float32Array, new AbortController().signal), first)
-      : null;
-    if (now === state) qk_atlas.views["head-view"]?.set({ lines });
-  }
-
-  function put_panel({ atlas, view, theme }, tokens, { first, length, weights_url, place }) {
-    const [id, kind] = panel_kinds[atlas.modality];
-    const { label } = tokens.sequences[view.sequence] ?? {};
-    const config = {
-      title: atlas.modality === "image" ? "Image view" : "Sentence view",
-      subtitle: `L${view.layer} H${view.head}${label ? ` · ${label}` : ""}`,
-      tokens: Array.from({ length }, (_, position) => ({
-        text: tokens.text[first + position], special: tokens.special[first + position] === 1,
-        row: tokens.row[first + position], column: tokens.column[first + position],
-      })),
-      weights_url, grid: tokens.grid,
-      image_url: `/api/${atlas.capture}/image/${view.sequence}.png`,
-    };
-    put(id, kind, config, { picked: place, theme }, (event) => on_panel_event(event, first));
-  }
-
   function on_map_event({ type, token, side, sequence, position, indices }) {
     if (type === "select") {
       select(indices);
@@ -248,15 +183,6 @@
       const hot = here ? { side, position: tokens.position[token] } : null;
       qk_atlas.views[id]?.set({ hot });
     });
-  }
-
-  function on_panel_event({ type, side, position }, first) {
-    if (type === "pick") {
-      set_props("shell-picked", { data: { sequence: now.view.sequence, position, side } });
-      return;
-    }
-    const hover_tokens = position === null ? [] : [{ token: first + position, side }];
-    qk_atlas.views["head-view"]?.set({ hover_tokens });
   }
 
   const views_of = { matrix: ["matrix-view", "matrix-bar"], head: ["head-view", "head-bar"] };

@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.atlas import Atlas, read_atlas, read_coordinates
+from pipeline.builds import Builds
 from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelState, list_models
-from pipeline.corpora import CorpusInfo, list_corpora, load_corpus
+from pipeline.corpora import CorpusInfo, list_corpora
 from pipeline.encodings import Encoding, encode, list_encodings
-from pipeline.errors import InputError, JobError
+from pipeline.errors import InputError
 from pipeline.exports import head_arrays
-from pipeline.jobs import JobRecord, JobTable
+from pipeline.jobs import JobTable
 from pipeline.map_view import MapView, read_map_view
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
-from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY, AtlasSpec
+from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
 from pipeline.store import Store
 from pipeline.wanted import prefer_heads
 
-BUILD = "build"
 N_NEIGHBOURS = 10
 
 Int64 = NDArray[np.int64]
@@ -42,11 +42,15 @@ class Service:
     store : the cache folder.
     jobs : its queue.
     hub_cache : folder of downloaded models.
+
+    Attributes
+    ----------
+    builds : starts builds and follows them.
     """
 
     def __init__(self, store: Store, jobs: JobTable, *, hub_cache: Path) -> None:
+        self.builds = Builds(jobs)
         self._store = store
-        self._jobs = jobs
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.
         self._capture = lru_cache(maxsize=16)(self._read_capture)
@@ -167,59 +171,6 @@ class Service:
         """Return what one colouring says of every token; see `pipeline.encodings.encode`."""
         return self._encoding(capture_key, name)
 
-    def build(self, spec: AtlasSpec, *, owner: str) -> JobRecord:
-        """Queue a build, or join an equal one.
-
-        Raises
-        ------
-        InputError
-            if the corpus cannot be read.
-        JobError
-            if too many jobs wait.
-        """
-        load_corpus(spec.corpus, column=spec.column)
-        return self._jobs.submit(BUILD, spec.to_json(), owner)
-
-    def build_again(self, job_id: str, *, owner: str) -> JobRecord:
-        """Queue a build like one that ended; what that one had finished is not computed again.
-
-        Raises
-        ------
-        JobError
-            if there is no such job, or too many wait.
-        """
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise JobError("this build is not known any more; start it from the build page")
-        return self.build(AtlasSpec.from_json(job.spec), owner=owner)
-
-    def job(self, job_id: str) -> JobRecord | None:
-        """Return a job as it is now."""
-        return self._jobs.get(job_id)
-
-    def position(self, job_id: str) -> int | None:
-        """Return how many jobs come before this one; None when it has ended."""
-        return self._jobs.position(job_id)
-
-    def cancel(self, job_id: str, *, owner: str) -> JobRecord | None:
-        """Ask a job to stop; it goes on for others who asked for it.
-
-        Raises
-        ------
-        JobError
-            if only others asked for it.
-        """
-        return self._jobs.cancel(job_id, owner)
-
-    def seconds_per_head(self, usual: float) -> float:
-        """Return what a head cost in the last build that made maps, or what is usual."""
-        for job in reversed(self._jobs.list()):
-            maps_s = ((job.result or {}).get("seconds") or {}).get("maps", 0)
-            n_heads = sum(map(len, (job.result or {}).get("scale") or []))
-            if maps_s > 1 and n_heads:
-                return float(maps_s) / n_heads
-        return usual
-
     def nearest_points(self, atlas_key: str, layer: int, head: int, point: int) -> Int64:
         """Return the ten points nearest to one in the joint embedding of a head, nearest first.
 
@@ -263,13 +214,6 @@ class Service:
         if place is not None:
             norms = norms[capture.cell(int(place["layer"]), int(place["head"]))]
         return float(norms.min()), float(norms.max())
-
-    def last_build(self, model: str, corpus: str) -> JobRecord | None:
-        """Return the newest build of a model and a corpus, whatever became of it."""
-        for job in reversed(self._jobs.list()):
-            if (job.spec.get("model"), job.spec.get("corpus")) == (model, corpus):
-                return job
-        return None
 
     def _read_capture(self, key: str) -> Capture:
         capture = read_capture(self._store, key)

@@ -55,7 +55,7 @@ def register(app: Dash, service: Service) -> None:
     ) -> tuple[Any, ...]:
         if not (isinstance(model, str) and isinstance(corpus, str)):
             return no_update, no_update, no_update
-        job = service.last_build(model, corpus)
+        job = service.builds.last(model, corpus)
         share = guidance if guidance in GUIDANCES else DEFAULT_GUIDANCE
         description = describe(service, model, corpus, normalisation or "faithful", share)
         is_live = job is not None and job.is_live

@@ -98,14 +98,14 @@ def _register_following(app: Dash, service: Service) -> None:
     )  # fmt: skip
     def follow(job_id: Any, _ticks: Any, stage: Any) -> tuple[Any, ...]:
         try:
-            job = service.job(job_id) if isinstance(job_id, str) else None
+            job = service.builds.job(job_id) if isinstance(job_id, str) else None
         except PipelineError:
             job = None
         if job is None:
             return "", "0", "1", True, True, True, True, no_update, no_update
         now = f"{job.id} {job.state} {job.stage}"
         return (
-            tell(job, service.position(job.id)), str(job.done), str(max(job.total, 1)),
+            tell(job, service.builds.position(job.id)), str(job.done), str(max(job.total, 1)),
             not job.is_live, not job.is_live, job.state != "interrupted", not job.is_live, job.done,
             now if now != stage else no_update,
         )  # fmt: skip
@@ -121,7 +121,9 @@ def _register_ends(app: Dash, service: Service) -> None:
     )
     def cancel(_clicks: Any, job_id: Any) -> tuple[Any, Any]:
         try:
-            job = service.cancel(job_id, owner=_visitor()) if isinstance(job_id, str) else None
+            job = (
+                service.builds.cancel(job_id, owner=_visitor()) if isinstance(job_id, str) else None
+            )
         except PipelineError as error:
             return no_update, str(error)
         if job is not None and job.is_live and job.cancel_s is None:
@@ -139,7 +141,7 @@ def _register_ends(app: Dash, service: Service) -> None:
         if not (clicks and isinstance(job_id, str)):
             return no_update, no_update
         try:
-            job = service.build_again(job_id, owner=_visitor())
+            job = service.builds.start_again(job_id, owner=_visitor())
         except PipelineError as error:
             return no_update, str(error)
         return job.id, ""
@@ -160,7 +162,7 @@ def estimate(service: Service, model: Any, corpus: Any) -> str:
     [state], [info] = entries, infos
     n_heads = state.entry.layers * state.entry.heads
     n_points = 2 * info.n_sequences * (TOKENS_OF_TEXT if info.modality == "text" else PATCHES)
-    seconds = n_heads * service.seconds_per_head(HEAD_S)
+    seconds = n_heads * service.builds.seconds_per_head(HEAD_S)
     size_mb = n_heads * n_points * BYTES_PER_POINT / 1e6
     return (
         f"{n_heads} heads with about {n_points:,} points each: the first picture in less than a "
@@ -196,7 +198,7 @@ def _submit(service: Service, model: Any, corpus: Any, **options: Any) -> tuple[
     if not (isinstance(model, str) and isinstance(corpus, str)):
         return no_update, "Choose a model and a corpus first."
     try:
-        job = service.build(AtlasSpec(model, corpus, **options), owner=_visitor())
+        job = service.builds.start(AtlasSpec(model, corpus, **options), owner=_visitor())
     except PipelineError as error:
         return no_update, str(error)
     return job.id, ""

@@ -29,7 +29,7 @@ APP_ROOMS = {
     "security": {"settings"},
     "view_state": {"theme"},
     "figures": {"theme", "figures"},
-    "api": {"theme", "view_state"},
+    "api": {"theme", "view_state", "api"},
     "controls": {"ids", "view_state", "theme", "controls"},
     "pages": {"ids", "view_state", "theme", "controls"},
     "shell": {"ids", "view_state", "theme", "controls"},

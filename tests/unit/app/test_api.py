@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from app.api import encoding_bytes, norm_bytes, shorten
+from app.api.captures import encoding_bytes, norm_bytes
+from app.api.maps import shorten
 from app.theme import lookup_table
 from app.view_state import ENCODINGS
 from pipeline.atlas import Atlas, read_cells, read_coordinates

@@ -1,0 +1,90 @@
+"use strict";
+// The sequence of the picked point beside the map: which panel shows it, with what.
+
+(() => {
+  const qk_atlas = globalThis.qk_atlas;
+  const { stage, session } = qk_atlas;
+  const set_props = (id, props) => globalThis.dash_clientside.set_props(id, props);
+
+  const panel_kinds = { text: ["sentence-view", "bipartite"], image: ["image-view", "image_panel"] };
+
+  const remembered = new Map(); // address -> promise of its JSON: token tables
+
+  function remember(url) {
+    if (!remembered.has(url)) {
+      const found = stage.fetch_json(url, new AbortController().signal);
+      found.catch(() => remembered.delete(url));
+      remembered.set(url, found);
+    }
+    return remembered.get(url);
+  }
+
+  const tokens_of = (atlas) => remember(`/api/${atlas.capture}/tokens.json`);
+
+  /** Mount a view unless it shows this already; then set its options. */
+  function put(id, kind, config, options, on_event) {
+    const element = document.getElementById(id);
+    if (!element) return;
+    const { lut_url, href, exports, ...identity } = config;
+    const shows = JSON.stringify(identity);
+    if (element.dataset.shows !== shows || !qk_atlas.views[id]) {
+      element.dataset.shows = shows;
+      qk_atlas[kind].mount(element, config, on_event);
+    }
+    qk_atlas.views[id].set(options);
+  }
+
+  /**
+   * Show the sequence of the picked point beside the map, and its attention lines on it.
+   * @param {object} state see `show` in 73_dash.js
+   * @param {() => boolean} is_current whether this is still what the page shows
+   */
+  async function show_sequence(state, is_current) {
+    const { atlas, view, show } = state;
+    const capture_url = `/api/${atlas.capture}`;
+    const tokens = await tokens_of(atlas);
+    if (!is_current()) return;
+    const { sequence, layer, head } = view;
+    const first = sequence === null ? 0 : tokens.sequence.indexOf(sequence);
+    const length = first < 0 || sequence === null ? 0 : tokens.sequences[sequence].length;
+    const weights_url = `${capture_url}/attention/${sequence}/${layer}/${head}.f32`;
+    const place = view.token === null ? null : { side: view.side, position: view.token };
+    put_panel(state, tokens, { first, length, weights_url, place });
+    if (!length) return;
+    const picked = place && { token: first + place.position, side: place.side };
+    qk_atlas.views["head-view"]?.set({ picked });
+    const lines = show.includes("lines")
+      ? session.attention_lines(
+        await stage.fetch_array(weights_url, Float32Array, new AbortController().signal), first)
+      : null;
+    if (is_current()) qk_atlas.views["head-view"]?.set({ lines });
+  }
+
+  function put_panel({ atlas, view, theme }, tokens, { first, length, weights_url, place }) {
+    const [id, kind] = panel_kinds[atlas.modality];
+    const { label } = tokens.sequences[view.sequence] ?? {};
+    const config = {
+      title: atlas.modality === "image" ? "Image view" : "Sentence view",
+      subtitle: `L${view.layer} H${view.head}${label ? ` · ${label}` : ""}`,
+      tokens: Array.from({ length }, (_, position) => ({
+        text: tokens.text[first + position], special: tokens.special[first + position] === 1,
+        row: tokens.row[first + position], column: tokens.column[first + position],
+      })),
+      weights_url, grid: tokens.grid,
+      image_url: `/api/${atlas.capture}/image/${view.sequence}.png`,
+    };
+    put(id, kind, config, { picked: place, theme },
+      (event) => on_panel_event(event, view.sequence, first));
+  }
+
+  function on_panel_event({ type, side, position }, sequence, first) {
+    if (type === "pick") {
+      set_props("shell-picked", { data: { sequence, position, side } });
+      return;
+    }
+    const hover_tokens = position === null ? [] : [{ token: first + position, side }];
+    qk_atlas.views["head-view"]?.set({ hover_tokens });
+  }
+
+  qk_atlas.detail = { panel_kinds, set_props, put, tokens_of, show_sequence };
+})();
