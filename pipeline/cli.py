@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -67,8 +67,17 @@ def print_line(stream: TextIO, line: str) -> None:
     stream.flush()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses a command line as all bad input is refused: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        print_line(sys.stderr, f"error: {message}; see `{self.prog} --help`")
+        sys.exit(BAD_INPUT)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    parser = _Parser(prog="python -m pipeline", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Family:
     reads : "text", "pair" (an encoder-decoder model), "image", "both" or "sound".
     route : how it is captured.
     note : what is special about it.
+    sharpness : factor of the matrices, so that attention is far from even. With larger logits
+        float32 itself differs by more than the tolerance between a batch and a sequence alone.
     """
 
     config: str
@@ -51,6 +53,7 @@ class Family:
     reads: str = "text"
     route: str = "interface"
     note: str = ""
+    sharpness: float = 8
 
 
 def _text(name: str, settings: dict[str, Any], note: str = "") -> Family:
@@ -101,8 +104,9 @@ FAMILIES = {
     "cohere": _text("Cohere", TEXT | {"num_key_value_heads": 2}),
     "gpt_oss": _text("GptOss", GROUPED | {"num_local_experts": 2, "num_experts_per_tok": 1,
                                           **WINDOW}, "sinks: rows sum to less than 1"),
-    "t5": _pair("T5", {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4,
-                       "vocab_size": 90, "decoder_start_token_id": 0}, "no scale"),
+    "t5": replace(_pair("T5", {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2,
+                               "num_heads": 4, "vocab_size": 90, "decoder_start_token_id": 0},
+                        "no scale"), sharpness=2),
     "bart": _pair("Bart", BOTH_SIDES | {"max_position_embeddings": 64}),
     "marian": _pair("Marian", BOTH_SIDES | {"max_position_embeddings": 64}),
     "whisper": Family(
@@ -119,11 +123,11 @@ FAMILIES = {
                          "rotates patches, not special tokens"),
     "clip": Family(
         "CLIPConfig", "CLIPModel", {"text_config": TEXT | TOKENS, "vision_config": IMAGE}, "both",
-        note="each tower",
+        note="each tower", sharpness=4,
     ),
     "siglip": Family(
         "SiglipConfig", "SiglipModel", {"text_config": TEXT | TOKENS, "vision_config": IMAGE},
-        "both", note="each tower",
+        "both", note="each tower", sharpness=4,
     ),
     "falcon": _other("Falcon", SMALL | {"vocab_size": 90}, "one key head"),
     "falcon_alibi": _other("Falcon", SMALL | {"vocab_size": 90, "alibi": True,
@@ -167,7 +171,7 @@ def tiny_model(name: str) -> Any:
         if not parameter.any():  # tables of position biases, and plain biases, begin as zeros
             parameter.data.normal_(0, 0.3)
         elif parameter.ndim > 1:
-            parameter.data *= 8
+            parameter.data *= family.sharpness
     return model.eval()
 
 

@@ -192,3 +192,15 @@ def test_a_file_that_cannot_be_written_is_named(
     code, _, err = run("head", "--atlas", tiny_atlas["atlas"], *place, "--out", out)
     assert code == 2
     assert str(out) in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("bild",), ("build", "--model", "minilm"), ("build", "--limit", "few")]
+)
+def test_a_command_line_that_cannot_be_read_is_refused_in_one_line(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        run(*arguments)
+    assert refused.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
