@@ -5,9 +5,11 @@ Only what has to be computed loads torch: an atlas that is complete is answered 
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,15 @@ from pipeline.atlas import Atlas, read_atlas
 from pipeline.catalogue import NeedsPreparation, find_source
 from pipeline.corpora import load_corpus
 from pipeline.device import resolve_device
+from pipeline.errors import MemoryShortage
 from pipeline.heads import MapSet
 from pipeline.maps import finish_heads, open_map_set, project_pca_sets, qualities
 from pipeline.records import Progress
 from pipeline.specs import AtlasSpec
 from pipeline.stages import Clock, Request, atlas_stage, capture_stage
 from pipeline.store import Store
+
+logger = logging.getLogger(__name__)
 
 Report = Callable[[Progress], None]
 
@@ -63,6 +68,19 @@ def build_atlas(
     """
     report(Progress("prepare", 0, 1, f"reading {spec.corpus} and {spec.model}"))
     request = _prepare(spec, store, hub_cache, report)
+    try:
+        atlas = _make(request, store, report)
+    except MemoryShortage as error:
+        if spec.device != "auto" or request.device == "cpu":
+            raise
+        logger.warning("on the processor instead: %s", error)
+        request = replace(request, device="cpu")
+        atlas = _make(request, store, report)
+    return summary(read_atlas(store, atlas.key), request.map_sets, per_head=per_head)
+
+
+def _make(request: Request, store: Store, report: Report) -> Atlas:
+    """Run all stages, each unless its result is stored."""
     clock = Clock()
 
     def tell_waiting() -> None:
@@ -83,7 +101,7 @@ def build_atlas(
                 n_workers=n_workers, device=request.device, report=report,
             )  # fmt: skip
         _note_costs(atlas, clock)
-    return summary(read_atlas(store, atlas.key), request.map_sets, per_head=per_head)
+    return atlas
 
 
 def find_built(

@@ -17,6 +17,10 @@ class CaptureError(PipelineError):
     """Attention that could not be captured, or could not be rebuilt from what was captured."""
 
 
+class MemoryShortage(PipelineError):
+    """Not enough free memory; the message names what is needed and what is free."""
+
+
 class StoreError(PipelineError):
     """The cache folder cannot be read, written or trusted."""
 

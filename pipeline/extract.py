@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -10,15 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.capture import AttentionCall
-from pipeline.errors import CaptureError
+from pipeline.errors import CaptureError, MemoryShortage
 from pipeline.inputs import ModelInputs, plan_batches
 from pipeline.layer_files import CapturedLayer, LayerFiles
 from pipeline.layers import Batch, CheckedLayer, refuse_shape
+from pipeline.memory import is_out_of_memory
 from pipeline.models import LoadedModel
 from pipeline.objects import ArrayWriter
 from pipeline.records import LayerRecord, Progress
 from pipeline.store import Store
 from pipeline.survey import ROUTES, Survey, capturing, forward, survey
+
+logger = logging.getLogger(__name__)
 
 Tensor = torch.Tensor
 Report = Callable[[Progress], None]
@@ -70,7 +74,13 @@ class LayerChecks:
     def run(
         self, loaded: LoadedModel, *, report: Report, unrotated: bool = False
     ) -> None:  # fmt: skip
-        """Run the model over all sequences."""
+        """Run the model over all sequences.
+
+        Raises
+        ------
+        MemoryShortage
+            if a single sequence does not fit.
+        """
         tower = self._inputs.tower(loaded)
         n_heads = getattr(tower.config, "num_attention_heads", None) or 16
         lengths = np.maximum(self._inputs.query_lengths, self._inputs.key_lengths)
@@ -81,11 +91,39 @@ class LayerChecks:
         route = self._survey.route
         with capturing(tower, self.take, route=route, unrotated=unrotated):
             for sequences in batches:
-                features = self._inputs.batch(loaded, sequences)
-                self.batch = self._inputs.geometry(features, sequences, tower.device)
-                forward(tower, features)
+                self._run_batch(loaded, sequences)
                 n_done += len(sequences)
                 report(Progress("capture", n_done, len(self._inputs.chosen)))
+
+    def _run_batch(self, loaded: LoadedModel, sequences: list[int]) -> None:
+        """Run the model over some sequences together, in halves where memory does not suffice.
+
+        A batch that failed half-way is run again: its rows are the same and written once more.
+        """
+        tower = self._inputs.tower(loaded)
+        features = self._inputs.batch(loaded, sequences)
+        self.batch = self._inputs.geometry(features, sequences, tower.device)
+        try:
+            forward(tower, features)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return
+        # Out here the traceback, which holds the tensors of the failed batch, is gone.
+        if tower.device.type == "cuda":
+            torch.cuda.empty_cache()
+        half = len(sequences) // 2
+        if not half:
+            n_tokens = int(self.batch.query_lengths.max())
+            raise MemoryShortage(
+                f"a sequence of {n_tokens} tokens does not fit into the memory of the "
+                f"{tower.device.type} beside the model; use shorter sequences, a smaller model or "
+                "another device"
+            )
+        logger.warning("a batch of %d sequences does not fit into memory; halved", len(sequences))
+        for part in (sequences[:half], sequences[half:]):
+            self._run_batch(loaded, part)
 
 
 class Extraction(LayerChecks):

@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
 
 # huggingface_hub reads this once, when it is first imported: a process that loads models never
 # goes online; hub.py downloads, in a process of its own.
@@ -33,15 +30,13 @@ from pipeline.catalogue import (
 from pipeline.convert import convert_dinov2s, convert_smollm2
 from pipeline.errors import ModelError
 from pipeline.hub import fetch
+from pipeline.memory import require_memory
+from pipeline.model_checks import check_keys, check_weights
 from pipeline.records import Progress
 
 logger = logging.getLogger(__name__)
 
 DTYPES = ("float32", "bfloat16", "float16")
-# Keys whose absence changes no query or key: what comes after the last layer, a counted buffer,
-# and the embedding of masked patches, which only training uses.
-HARMLESS = re.compile(r"pooler|position_ids|mask_token")
-QUERY_OR_KEY = re.compile(r"query|key|qkv|[qk]_(proj|lin)|c_attn|in_proj|\.[qk]\.")
 
 
 @dataclass(frozen=True)
@@ -114,11 +109,14 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str | None)
     ModelError
         if a file has changed since it was found, or is not what transformers can load, if weights
         are missing, have another shape, or are not those of the file.
+    MemoryShortage
+        if the weights need more memory than is free.
     """
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is not known; expected one of {', '.join(DTYPES)}")
     _go_quiet()
     _check_files(source)
+    require_memory(source, device)
     try:
         loaded, information = _read(source, dtype, attention)
     except (KeyboardInterrupt, SystemExit):
@@ -129,8 +127,8 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str | None)
             f"{source.name} could not be loaded: {type(error).__name__}: {reason}; expected files "
             "that transformers can load without remote code; copy or download them again"
         ) from error
-    _check_keys(source, information)
-    _check_weights(source, loaded.model)
+    check_keys(source, information)
+    check_weights(source, loaded.model)
     loaded.model.to(device)
     logger.info("loaded %s as %s on %s", source.name, dtype, device)
     return loaded
@@ -251,50 +249,3 @@ def _can_switch(model: Any) -> bool:
     if can_switch:
         model.set_attn_implementation(own)
     return can_switch
-
-
-def _check_keys(source: ModelSource, information: dict[str, Any]) -> None:
-    """Refuse weights that transformers had to make up."""
-    missing = sorted(key for key in information["missing_keys"] if not HARMLESS.search(key))
-    wrong = [str(row) for row in (*information["mismatched_keys"], *information["error_msgs"])]
-    if missing or wrong:
-        raise ModelError(
-            f"{source.name}: {len(missing) + len(wrong)} weights are missing in the files or have "
-            f"another shape: {', '.join([*missing, *wrong][:5])}; they would be random; expected a "
-            "complete checkpoint of this architecture"
-        )
-
-
-def _check_weights(source: ModelSource, model: Any) -> None:
-    """Compare query and key weights of the first and last layer with the tensors in the files.
-
-    The loading report can be clean although weights are random (transformers#46620). Names change
-    while loading, so a weight is looked for among all tensors of its shape.
-    """
-    weights = [
-        (name, weight)
-        for name, weight in model.named_parameters()
-        if weight.ndim == 2 and QUERY_OR_KEY.search(name)
-    ]
-    for name, weight in weights[:2] + weights[-2:]:
-        same = None  # stays so for weights cut or joined while loading: nothing to compare with
-        for tensor in _tensors_like(source, weight):
-            same = torch.equal(weight.nan_to_num(), tensor.nan_to_num())
-            if same:
-                break
-        if same is False:
-            raise ModelError(
-                f"{source.name}: {name} is not among the tensors of the files after loading; this "
-                "architecture is not loaded correctly by this version of transformers"
-            )
-
-
-def _tensors_like(source: ModelSource, weight: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Read the tensors of a weight's shape, one after the other, in its dtype."""
-    for file_name in source.files:
-        if not file_name.endswith(".safetensors"):
-            continue
-        with safe_open(source.folder / file_name, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118 - not a dict
-                if file.get_slice(key).get_shape() == list(weight.shape):
-                    yield file.get_tensor(key).to(weight.dtype)

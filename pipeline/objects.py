@@ -25,6 +25,10 @@ from pipeline.locks import lock
 
 logger = logging.getLogger(__name__)
 
+# What numpy writes before an array in C order.
+HEADER = re.compile(
+    rb"\{'descr': '([^'\\]+)', 'fortran_order': False, 'shape': \(([0-9, ]*)\), \} *\n"
+)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SUFFIX = re.compile(r"\.[a-z0-9]{1,12}")
 
@@ -148,7 +152,7 @@ class Objects:
         Raises
         ------
         SpaceError : it does not fit on the disk.
-        ValueError : the dtype holds Python objects.
+        ValueError : the dtype holds Python objects or fields.
         """
         with self.new_array(array.shape, array.dtype) as writer:
             writer.array[...] = array
@@ -165,11 +169,12 @@ class Objects:
         Raises
         ------
         SpaceError : it does not fit on the disk.
-        ValueError : the dtype holds Python objects.
+        ValueError : the dtype holds Python objects or fields.
         """
         dtype = np.dtype(dtype)
-        if dtype.hasobject:
-            raise ValueError(f"dtype {dtype} holds Python objects; expected plain numbers")
+        if dtype.hasobject or dtype.names:
+            holds = "Python objects" if dtype.hasobject else "fields"
+            raise ValueError(f"dtype {dtype} holds {holds}; expected plain numbers")
         n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         header = {
             "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape,
@@ -192,7 +197,7 @@ class Objects:
         """
         with self._open_verified(ref) as file:
             np.lib.format.read_magic(file)  # always 1.0: that is what `new_array` writes
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            dtype, shape = _read_header(file)
             return np.memmap(file, dtype=dtype, mode="r", offset=file.tell(), shape=shape)
 
     def read_bytes(self, ref: ObjectRef) -> bytes:
@@ -273,3 +278,17 @@ def _identity(file: BufferedRandom | BufferedReader) -> tuple[int, int, int]:
     """Return what changes when a file is replaced or rewritten: inode, size, time in ns."""
     status = os.fstat(file.fileno())
     return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _read_header(file: BufferedReader) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Read dtype and shape of an array file of ours, behind its magic number.
+
+    NumPy's own reader compiles the header as Python, which fails now and then when two threads do
+    it at once (CPython 3.11: "AST constructor recursion depth mismatch").
+    """
+    header = file.read(int.from_bytes(file.read(2), "little"))
+    found = HEADER.fullmatch(header)
+    if found is None:
+        raise DamagedObject(f"an array file begins with {header[:80]!r}, expected numpy's header")
+    descr, shape = found.groups()
+    return np.dtype(descr.decode()), tuple(int(size) for size in shape.split(b",") if size.strip())

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from pipeline import extract as extract_module
 from pipeline import inputs as inputs_module
 from pipeline import layers as layers_module
 from pipeline.corpora import load_corpus
-from pipeline.errors import CaptureError, SpaceError
+from pipeline.errors import CaptureError, MemoryShortage, SpaceError
 from pipeline.extract import extract
 from pipeline.inputs import plan_batches
 from pipeline.layer_files import CapturedLayer
@@ -151,3 +153,56 @@ def test_a_capture_that_does_not_fit_on_the_disk_is_refused_at_once(
         extract(loaded, inputs, store, report=lambda _: None)
     # Two layers of four query and four key heads, eight numbers of four bytes each.
     assert asked == [2 * (4 + 4) * inputs.table.n_tokens * 8 * 4]
+
+
+def raise_above(monkeypatch: pytest.MonkeyPatch, n_sequences: int) -> list[int]:
+    """Let memory suffice for so many sequences only; return the sizes of the batches that ran."""
+    ran: list[int] = []
+    own = extract_module.forward
+
+    def forward(tower: Any, features: dict[str, torch.Tensor]) -> torch.Tensor:
+        n = next(iter(features.values())).shape[0]
+        hidden = own(tower, features)  # the layers have seen the batch when memory runs out
+        if n > n_sequences:
+            raise torch.OutOfMemoryError(f"{n} sequences")
+        ran.append(n)
+        return hidden
+
+    monkeypatch.setattr(extract_module, "forward", forward)
+    return ran
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_changes_nothing(
+    hub_cache: Path, tiny_corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_tiny("tiny/bert", hub_cache)
+    whole = capture(loaded, tiny_corpus, store)
+    ran = raise_above(monkeypatch, 2)
+    halved = capture(loaded, tiny_corpus, store)
+    assert sum(ran) == 9
+    assert max(ran) == 2
+    for a, b in zip(whole, halved, strict=True):
+        for name in ("queries", "keys"):
+            arrays = [store.open_array(getattr(layer, name)) for layer in (a, b)]
+            # Batches of another size sum in another order: 1e-7 was seen.
+            np.testing.assert_allclose(*arrays, atol=1e-5)
+
+
+def test_a_sequence_that_does_not_fit_alone_is_refused(
+    hub_cache: Path, tiny_corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raise_above(monkeypatch, 0)
+    with pytest.raises(MemoryShortage, match=r"sequence of \d+ tokens"):
+        capture(load_tiny("tiny/bert", hub_cache), tiny_corpus, store)
+    assert list(store.root.glob("tmp/*")) == []
+
+
+def test_an_error_that_is_not_about_memory_stays_what_it_is(
+    hub_cache: Path, tiny_corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(extract_module, "forward", forward)
+    with pytest.raises(RuntimeError, match="shapes"):
+        capture(load_tiny("tiny/bert", hub_cache), tiny_corpus, store)

@@ -15,6 +15,7 @@ from transformers import AutoModelForMaskedLM, GPT2LMHeadModel
 from pipeline import models as room
 from pipeline.catalogue import converted_folder, read_catalogue
 from pipeline.errors import ModelError
+from pipeline.model_checks import QUERY_OR_KEY
 from pipeline.models import LoadedModel, load, prepare
 from pipeline.records import Progress
 from tests.unit.pipeline.tiny_models import SENTENCES, copy_of, load_tiny, make_hub, source_of
@@ -121,7 +122,7 @@ def test_random_weights_behind_a_clean_report_are_found(
     def read_and_forget(*arguments: Any) -> tuple[LoadedModel, dict[str, Any]]:
         loaded, information = read(*arguments)
         for name, weight in loaded.model.named_parameters():
-            if room.QUERY_OR_KEY.search(name) and weight.ndim == 2:
+            if QUERY_OR_KEY.search(name) and weight.ndim == 2:
                 torch.nn.init.normal_(weight)
         return loaded, information
 
