@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from pipeline.errors import JobError
-from pipeline.kinds import KINDS, LANES, Lane, find_kind
+from pipeline.kinds import KINDS, LANES, find_kind
 from pipeline.records import Progress
 from pipeline.specs import digest
 from pipeline.store import Store
@@ -106,7 +106,8 @@ class JobTable:
             for job in live:
                 if job.key == key and job.cancel_s is None:
                     return _write(rows, replace(job, owners=_joined(job.owners, owner)))
-            _check_room(live, owner, LANES[lane])
+            waiting = [job.owners for job in live if job.state == "queued"]
+            LANES[lane].check_room(waiting, owner)
             job_id = secrets.token_hex(16)
             job = JobRecord(job_id, key, kind, spec, (owner,), "queued", time.time())
             _write(rows, job)
@@ -114,6 +115,16 @@ class JobTable:
             return job
 
         return self._table.change(action)
+
+    def note_done(
+        self, kind: str, spec: Mapping[str, Any], owner: str, result: Mapping[str, Any]
+    ) -> JobRecord:
+        """Note a job that need not run, because its result was there already."""
+        key, now_s = _key(kind, spec), time.time()
+        job = JobRecord(secrets.token_hex(16), key, kind, spec, (owner,), "queued", now_s)
+        return self._table.change(
+            lambda rows: _end(rows, replace(job, started_s=now_s), "done", result=result)
+        )
 
     def get(self, job_id: str) -> JobRecord | None:
         """Return a job as it is now."""
@@ -264,20 +275,6 @@ def _joined(owners: tuple[str, ...], owner: str) -> tuple[str, ...]:
 def _line(lane: str) -> str:
     """Name the row that lists the jobs of a lane which have not ended, as they were submitted."""
     return f"line-{lane}"
-
-
-def _check_room(live: list[JobRecord], owner: str, lane: Lane) -> None:
-    """Refuse one more job where too many wait."""
-    waiting = [job for job in live if job.state == "queued"]
-    own = sum(owner in job.owners for job in waiting)
-    for count, most, whose in (
-        (len(waiting), lane.max_queued, ""), (own, lane.max_queued_each, " of yours"),
-    ):  # fmt: skip
-        if count >= most:
-            raise JobError(
-                f"{count} jobs{whose} wait already, at most {most} may; try again when one "
-                "has ended, or cancel one"
-            )
 
 
 def _live(rows: Rows, lane: str) -> list[JobRecord]:

@@ -6,6 +6,7 @@ never waits for a build of an hour. A new kind is one line in `KINDS`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,28 @@ class Lane:
     job_limit_s: float
     max_queued: int = 32
     max_queued_each: int = 10
+
+    def check_room(self, waiting: Sequence[tuple[str, ...]], owner: str) -> None:
+        """Refuse one more job where too many wait.
+
+        Parameters
+        ----------
+        waiting : the owners of each job that waits.
+
+        Raises
+        ------
+        JobError
+            says how many wait.
+        """
+        own = sum(owner in owners for owners in waiting)
+        for count, most, whose in (
+            (len(waiting), self.max_queued, ""), (own, self.max_queued_each, " of yours"),
+        ):  # fmt: skip
+            if count >= most:
+                raise JobError(
+                    f"{count} jobs{whose} wait already, at most {most} may; try again when one "
+                    "has ended, or cancel one"
+                )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pipeline.encodings import Encoding, encode, list_encodings
 from pipeline.errors import InputError
 from pipeline.exports import head_arrays
 from pipeline.jobs import JobTable
+from pipeline.live import Live
 from pipeline.map_view import MapView, read_map_view
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
@@ -46,10 +47,12 @@ class Service:
     Attributes
     ----------
     builds : starts builds and follows them.
+    live : takes live inputs and follows them.
     """
 
     def __init__(self, store: Store, jobs: JobTable, *, hub_cache: Path) -> None:
         self.builds = Builds(jobs)
+        self.live = Live(store, jobs, hub_cache=hub_cache, open_capture=self.capture)
         self._store = store
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.

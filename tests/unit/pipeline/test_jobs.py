@@ -292,3 +292,10 @@ def test_a_table_of_an_older_program_gives_its_jobs_to_their_lane(store, jobs):
     jobs.interrupt_running("build")
     assert jobs.list() == [job]
     assert jobs.claim("build").id == job.id
+
+
+def test_a_job_whose_result_is_there_is_done_at_once(jobs):
+    job = jobs.note_done("live", {"n": 1}, "somebody", {"capture": "a"})
+    assert jobs.get(job.id) == job
+    assert (job.state, job.result, jobs.position(job.id)) == ("done", {"capture": "a"}, None)
+    assert jobs.claim("live") is None
