@@ -34,11 +34,19 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "dimensions": ("index", "pair", "overall"),
     "rotary": ROTARY,
 }
-# Numbers and ranges of layers or heads: "0-3,7".
-RANGES = re.compile("[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?){0,19}")
+# Numbers and ranges of layers or heads: "0-3,7"; layers with some of their heads: "5:0-2,7;8".
+_RANGES = "[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?){0,19}"
+RANGES = re.compile(_RANGES)
+PINS = re.compile(f"[0-9]{{1,3}}(:{_RANGES})?(;[0-9]{{1,3}}(:{_RANGES})?){{0,2}}")
 # A short name, a hub id, or a path without "..": letters, digits and a few signs, no line breaks.
 NAME = re.compile(r"(?!.*\.\.)[\w/~.]([\w/~.@+: -]{0,198}[\w/.+-])?")
 NUMBER = re.compile("[0-9]{1,7}")
+# Fields that stay text: what they look like, also in words.
+PATTERNS = {
+    **dict.fromkeys(("model", "corpus"), (NAME, "a name of at most 200 characters")),
+    **dict.fromkeys(("layers", "heads"), (RANGES, "numbers and ranges such as 0-3,7")),
+    "pinned": (PINS, "layers with their heads such as 5:0-2;8"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class ViewState:
     token : place of the selected token in that sequence, or None.
     side : "query" or "key", the side of the selected token.
     layers, heads : which are shown, as ranges such as "0-3,7"; empty for all.
-    pinned : further layers beside that of the head view, as ranges.
+    pinned : further layers beside that of the head view, with their heads: "5:0-2,7;8".
     pairs : segments of a pair whose attention is shown: "ab" from the first to the second.
     sort, drawn : order of the model view's thumbnails, and what they are.
     dimensions, rotary : order of the neuron view's dimensions, and which vectors it shows.
@@ -142,11 +150,11 @@ def _read(name: str, text: object) -> str | int | float:
             if text == _write(choice):
                 return choice  # type: ignore[no-any-return]
         raise ValueError(f"one of {', '.join(map(_write, CHOICES[name]))}")
-    if name in ("layers", "heads", "pinned"):
-        if not isinstance(text, str) or not RANGES.fullmatch(text):
-            raise ValueError("numbers and ranges such as 0-3,7")
+    if name in PATTERNS:
+        pattern, words = PATTERNS[name]
+        if not isinstance(text, str) or not pattern.fullmatch(text):
+            raise ValueError(words)
         return text
-    is_name = name in ("model", "corpus")
-    if not isinstance(text, str) or not (NAME if is_name else NUMBER).fullmatch(text):
-        raise ValueError("a name of at most 200 characters" if is_name else "a whole number")
-    return text if is_name else int(text)
+    if not isinstance(text, str) or not NUMBER.fullmatch(text):
+        raise ValueError("a whole number")
+    return int(text)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.view_state import CHOICES, NAME, RANGES, ViewState, parse, to_query
+from app.view_state import CHOICES, NAME, PINS, RANGES, ViewState, parse, to_query
 
 numbers = st.integers(0, 9_999_999)
 ranges = st.just("") | st.from_regex(RANGES, fullmatch=True, alphabet="0123456789-,")
@@ -21,7 +21,7 @@ states = st.builds(
     sequence=st.none() | numbers,
     layers=ranges,
     heads=ranges,
-    pinned=ranges,
+    pinned=st.just("") | st.from_regex(PINS, fullmatch=True, alphabet="0123456789-,:;"),
     compare=st.none() | numbers,
     **{name: st.sampled_from(choices) for name, choices in CHOICES.items()},
 ).flatmap(
