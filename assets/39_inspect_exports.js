@@ -91,6 +91,45 @@
     ];
   }
 
-  qk_atlas.inspect_exports = { margin, title_height, paint, coloured, pictures, table_of_lines, of_lines };
+  /** Return the thumbnails of a model view as one picture, with their names. */
+  function canvas_of_model(view) {
+    const { width, height } = view.size;
+    const [wide, high] = [width + 8, height + 20];
+    const columns = Math.max(...view.rows.map(({ cells }) => cells.length));
+    const canvas = document.createElement("canvas");
+    canvas.width = 2 * (columns * wide + 8);
+    canvas.height = 2 * (view.rows.length * high + 8);
+    const context = canvas.getContext("2d");
+    context.scale(2, 2);
+    context.fillStyle = qk_atlas.stage.read_colours(view.element).text_2;
+    context.font = "10px system-ui, sans-serif";
+    view.rows.forEach(({ cells, thumbs }, i) => cells.forEach(({ layer, head }, j) => {
+      context.fillText(`L${layer} H${head}`, 8 + j * wide, 14 + i * high);
+      context.drawImage(thumbs[j].canvas, 8 + j * wide, 18 + i * high, width, height);
+    }));
+    return canvas;
+  }
+
+  /** Return the exports of the model view; rows that were never in sight are painted first. */
+  function of_model(view) {
+    const { save_csv, save_png } = qk_atlas.export_menu;
+    const { score_names } = qk_atlas.inspect_data;
+    const picture = async () => {
+      await Promise.all(view.rows.map((row) => view.paint(row)));
+      save_png(view.element, [canvas_of_model(view)], view.provenance("all heads"));
+    };
+    const table = async () => {
+      const cells = view.rows.flatMap((row) => row.cells);
+      const rows = await Promise.all(cells.map(async ({ layer, head }) => {
+        const scores = qk_atlas.inspect_data.scores_of(await view.layer_scores(layer), head);
+        return [layer, head, ...score_names.map((name) => (Number.isNaN(scores[name]) ? "" : scores[name]))];
+      }));
+      save_csv(["layer", "head", ...score_names], rows, view.provenance("all heads"));
+    };
+    return [{ name: "PNG", run: picture }, { name: "CSV of the scores", run: table }];
+  }
+
+  qk_atlas.inspect_exports = {
+    of_model, margin, title_height, paint, coloured, pictures, table_of_lines, of_lines };
   if (typeof module !== "undefined") module.exports = qk_atlas.inspect_exports;
 })();

@@ -86,7 +86,8 @@
     }
     if (event.type === "open_map") qk_atlas.pages.go_to("/head", { ...view, ...place_of(event) });
     if (event.type === "open") {
-      qk_atlas.pages.go_to(event.page, { ...view, heads: "", pinned: "", ...event.options, ...place_of(event) });
+      const page = `/inspect/${event.view}`;
+      qk_atlas.pages.go_to(page, { ...view, heads: String(event.head), pinned: "", ...place_of(event) });
     }
   }
 
@@ -171,7 +172,7 @@
     put(here.id, here.kind, {
       capture_url: `/api/${source.capture}`, sequence: source.sequence,
       compared_url: source.compared ? `/api/${source.compared}` : null,
-      links: { map: session.head_address(view, defaults) }, provenance,
+      links: { map: session.head_address(view, defaults), heads: true, neurons: true }, provenance,
     }, options_of(view, theme, source.is_live));
     const chooser = document.getElementById("inspect-chooser");
     if (chooser && qk_atlas.views["inspect-chooser"]?.config.capture_url !== `/api/${atlas.capture}`) {

@@ -238,7 +238,8 @@ def head_scores(weights: Float32, *, is_cross: bool = False) -> Float32:
 
     Returns
     -------
-    (n_heads, 9) float32, columns as in `SCORES`; the strongest pair is the first of equal ones.
+    (n_heads, 9) float32, columns as in `SCORES`; the strongest pair is the first of equal ones,
+    of queries that reach more than one key (the first token of a causal model reaches itself alone).
     """
     n_heads, n_queries, n_keys = weights.shape
     total = weights.sum(axis=2, keepdims=True, dtype=np.float64)
@@ -254,7 +255,9 @@ def head_scores(weights: Float32, *, is_cross: bool = False) -> Float32:
             if there.any():
                 scores[:, column] = share[:, there].mean(axis=1)
     scores[:, 5] = share[:, :, 0].mean(axis=1)
-    flat = weights.reshape(n_heads, -1)
+    has_choice = (weights > 0).sum(axis=2, keepdims=True) > 1
+    free = np.where(has_choice, weights, 0) if has_choice.any() else weights
+    flat = free.reshape(n_heads, -1)
     strongest = flat.argmax(axis=1)
     scores[:, 6], scores[:, 7] = np.divmod(strongest, n_keys)
     scores[:, 8] = flat[np.arange(n_heads), strongest]

@@ -94,6 +94,12 @@ def test_the_strongest_pair_is_named() -> None:
     assert found["strongest"] == pytest.approx(0.9)
 
 
+def test_a_query_that_reaches_one_key_alone_makes_no_strongest_pair() -> None:
+    found = scores_of([1, 0, 0], [0.4, 0.6, 0], [0.2, 0.1, 0.7])
+    assert (found["strongest_query"], found["strongest_key"]) == (2, 2)
+    assert scores_of([1])["strongest"] == 1
+
+
 def test_places_of_two_texts_are_not_compared() -> None:
     found = scores_of([0.5, 0.5, 0], is_cross=True)
     assert np.isnan([found["distance"], found["previous"], found["same"]]).all()
