@@ -17,6 +17,7 @@
   };
   const of_places = ["distance", "previous", "next", "same"]; // nothing between two texts
   const gap = 4;
+  const name_height = 16; // as in 37_model_view.css
   const large_layer = 4_000_000; // weights: browsers keep the answer, so this page need not
 
   /**
@@ -205,7 +206,8 @@
       const margin = this.options.sort === "grid" ? { width: 36, height: 36 } : { width: 0, height: 12 };
       const room = { width: clientWidth - 24 - margin.width, height: clientHeight - margin.height - 8 };
       const n_tokens = Math.max(this.input.queries.text.length, this.input.keys.text.length);
-      this.size = thumbnail_size(room, this.columns, this.rows.length, gap, n_tokens);
+      const below = this.options.sort === "grid" ? 0 : name_height;
+      this.size = thumbnail_size(room, this.columns, this.rows.length, gap + below, n_tokens);
       this.grid.style.setProperty("--qk-thumb-width", `${this.size.width}px`);
       this.grid.style.setProperty("--qk-thumb-height", `${this.size.height}px`);
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,10 @@ import pytest
 from pipeline.atlas import read_atlas
 from pipeline.captured import Capture
 from pipeline.errors import InputError
-from pipeline.inspection import (
-    SCORES,
-    Inspection,
-    head_scores,
-    head_vectors,
-    layer_weights,
-    preview,
-)
+from pipeline.inspection import Inspection, head_vectors, layer_weights, preview
+from pipeline.row_scores import SCORES, head_scores
 from pipeline.store import Store
+from tests.conftest import build
 
 
 @pytest.fixture
@@ -61,6 +57,19 @@ def test_a_sequence_tells_its_tokens_and_segments(capture: Capture) -> None:
     assert found["queries"] == found["keys"]
     assert set(found["queries"]["segment"]) == {0}
     assert not found["is_cross"]
+
+
+def test_special_tokens_end_the_text_before_them(
+    tiny_store: Store, hub_cache: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("text,text_pair\nthe cat sat,the hill\n")
+    built = build(tiny_store, hub_cache, model="tiny/bert", corpus=str(path), methods=("pca",))
+    pair = read_atlas(tiny_store, built["atlas"]).capture
+    found = Inspection(lambda _: pair).sequence("key", 0)["queries"]
+    ends = [i for i, special in enumerate(found["special"]) if special]
+    assert [found["segment"][i] for i in ends] == [0, 0, 1]
+    assert found["segment"] == sorted(found["segment"])
 
 
 def test_sequences_are_listed_with_their_words(capture: Capture) -> None:
