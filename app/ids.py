@@ -11,6 +11,11 @@ MODEL = "shell-model"
 CORPUS = "shell-corpus"
 MATRIX_LINK = "shell-matrix-link"
 HEAD_LINK = "shell-head-link"
+INSPECT_MENU = "shell-inspect-menu"
+MODEL_VIEW_LINK = "shell-model-view-link"
+HEAD_VIEW_LINK = "shell-head-view-link"
+NEURON_VIEW_LINK = "shell-neuron-view-link"
+INSPECT_LINK = "shell-inspect-link"  # from the sentence beside a map to the head view
 COPY_LINK = "shell-copy-link"
 THEME_BUTTON = "shell-theme-button"
 NOTICES = "shell-notices"
@@ -38,6 +43,20 @@ PICKED = "shell-picked"  # {sequence, position, side} or None
 JOB = "shell-job"  # id of the build that is followed, or None
 PROGRESS = "shell-progress"  # grows with every step of that build
 STAGE = "shell-stage"  # changes when there is something new to load
+
+# The inspect pages
+SOURCE = "inspect-source"  # {capture, sequence, model, is_live, compared?}: what is looked at
+INSPECT = "inspect-options"  # filters and orders of the three views, as in the address
+INSPECT_INPUT = "inspect-input"  # column: which input
+LIVE_BOX = "inspect-live-box"
+CHOOSER = "inspect-chooser"
+INSPECT_LEGEND = "inspect-legend"
+MODEL_VIEW = "inspect-model-view"
+LINES_VIEW = "inspect-lines-view"
+NEURON_VIEW = "inspect-neuron-view"
+MODEL_VIEW_READY = "inspect-model-ready"
+LINES_READY = "inspect-lines-ready"
+NEURON_READY = "inspect-neuron-ready"
 
 # Controls
 METHOD = "controls-method"

@@ -15,8 +15,8 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from app import api, bodies, ids, security, shell
-from app.callbacks import atlas, build, client, find, trust
-from app.pages import about, head, matrix
+from app.callbacks import atlas, build, client, find, inspect, trust
+from app.pages import about, head, head_view, matrix, model_view, neuron_view
 from app.pages import build as build_page
 from app.settings import Settings
 from pipeline.service import Service
@@ -69,6 +69,9 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     pages = {
         "matrix": ("/", "Matrix", matrix.layout),
         "head": ("/head", "Head", head.layout),
+        "model_view": ("/inspect/model", "Model view", model_view.layout),
+        "head_view": ("/inspect/heads", "Head view", head_view.layout),
+        "neuron_view": ("/inspect/neurons", "Neuron view", neuron_view.layout),
         "build": ("/build", "Build", partial(_build_layout, service, allow_any_model)),
         "about": ("/about", "About", about.layout),
     }
@@ -80,6 +83,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     build.register(app, service, allow_any_model=allow_any_model)
     find.register(app, service)
     trust.register(app, service)
+    inspect.register(app)
     client.register(app)
     api.register_routes(app.server, service)
     _add_health(app, is_ready)

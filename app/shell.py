@@ -47,6 +47,7 @@ def _header() -> Component:
                 [
                     dcc.Link("Matrix", href="/", id=ids.MATRIX_LINK),
                     dcc.Link("Head", href="/head", id=ids.HEAD_LINK),
+                    _inspect_menu(),
                     dcc.Link("Build", href="/build"),
                     dcc.Link("About", href="/about"),
                 ],
@@ -72,6 +73,20 @@ def _header() -> Component:
         ],
         className="qk-header",
     )  # fmt: skip
+
+
+def _inspect_menu() -> Component:
+    links = html.Div(
+        [
+            dcc.Link("Model view", href="/inspect/model", id=ids.MODEL_VIEW_LINK),
+            dcc.Link("Head view", href="/inspect/heads", id=ids.HEAD_VIEW_LINK),
+            dcc.Link("Neuron view", href="/inspect/neurons", id=ids.NEURON_VIEW_LINK),
+        ],
+        className="qk-menu-list",
+    )
+    return html.Details(
+        [html.Summary("Inspect"), links], id=ids.INSPECT_MENU, className="qk-nav-menu"
+    )
 
 
 def _picture() -> Component:
@@ -102,6 +117,11 @@ def _detail() -> Component:
                 ),
                 html.Div(id=ids.SENTENCE_VIEW, className="qk-tab", **_tab("sequence")),
                 html.Div(id=ids.IMAGE_VIEW, className="qk-tab", **_tab("sequence")),
+                html.Div(
+                    dcc.Link("inspect it in all heads", href="/inspect/heads", id=ids.INSPECT_LINK),
+                    className="qk-tab qk-inspect-link",
+                    **_tab("sequence"),
+                ),
                 html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
                 html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
                 html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),
@@ -136,6 +156,7 @@ def _stores() -> list[Component]:
     values: dict[str, Any] = {
         ids.DEFAULTS: asdict(ViewState()),
         ids.THEME: THEMES[0], ids.ATLAS: None, ids.HITS: None,
+        ids.SOURCE: None, ids.INSPECT: None,
         ids.PLACE: None, ids.PICKED: None, ids.JOB: None, ids.PROGRESS: 0, ids.STAGE: "",
     }  # fmt: skip
     return [dcc.Store(id=name, data=value) for name, value in values.items()]

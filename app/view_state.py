@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from app.theme import PALETTES, SIDES
-from pipeline.specs import DEFAULT_GUIDANCE, DIMS, GUIDANCES, METHODS, NORMALISATIONS
+from pipeline.specs import DEFAULT_GUIDANCE, DIMS, GUIDANCES, METHODS, NORMALISATIONS, ROTARY
 
 # What an atlas may be coloured by; `field_3` is the fourth column of the user's own file.
 ENCODINGS = (
@@ -28,10 +28,25 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "encoding": ENCODINGS,
     "palette": PALETTES,
     "side": SIDES,
+    "pairs": ("all", "aa", "bb", "ab", "ba"),
+    "sort": ("grid", "entropy", "distance", "previous", "next", "same", "first", "strongest"),
+    "drawn": ("lines", "squares"),
+    "dimensions": ("index", "pair", "overall"),
+    "rotary": ROTARY,
 }
+# Numbers and ranges of layers or heads: "0-3,7"; layers with some of their heads: "5:0-2,7;8".
+_RANGES = "[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?){0,19}"
+RANGES = re.compile(_RANGES)
+PINS = re.compile(f"[0-9]{{1,3}}(:{_RANGES})?(;[0-9]{{1,3}}(:{_RANGES})?){{0,2}}")
 # A short name, a hub id, or a path without "..": letters, digits and a few signs, no line breaks.
 NAME = re.compile(r"(?!.*\.\.)[\w/~.]([\w/~.@+: -]{0,198}[\w/.+-])?")
 NUMBER = re.compile("[0-9]{1,7}")
+# Fields that stay text: what they look like, also in words.
+PATTERNS = {
+    **dict.fromkeys(("model", "corpus"), (NAME, "a name of at most 200 characters")),
+    **dict.fromkeys(("layers", "heads"), (RANGES, "numbers and ranges such as 0-3,7")),
+    "pinned": (PINS, "layers with their heads such as 5:0-2;8"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,12 @@ class ViewState:
     sequence : number of the selected sequence in the corpus, or None.
     token : place of the selected token in that sequence, or None.
     side : "query" or "key", the side of the selected token.
+    layers, heads : which are shown, as ranges such as "0-3,7"; empty for all.
+    pinned : further layers beside that of the head view, with their heads: "5:0-2,7;8".
+    pairs : segments of a pair whose attention is shown: "ab" from the first to the second.
+    sort, drawn : order of the model view's thumbnails, and what they are.
+    dimensions, rotary : order of the neuron view's dimensions, and which vectors it shows.
+    compare : place of the query that the neuron view compares with, or None.
     """
 
     model: str = "minilm"
@@ -62,6 +83,15 @@ class ViewState:
     sequence: int | None = None
     token: int | None = None
     side: str = "query"
+    layers: str = ""
+    heads: str = ""
+    pinned: str = ""
+    pairs: str = "all"
+    sort: str = "grid"
+    drawn: str = "lines"
+    dimensions: str = "index"
+    rotary: str = "after"
+    compare: int | None = None
 
 
 def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:
@@ -120,7 +150,11 @@ def _read(name: str, text: object) -> str | int | float:
             if text == _write(choice):
                 return choice  # type: ignore[no-any-return]
         raise ValueError(f"one of {', '.join(map(_write, CHOICES[name]))}")
-    is_name = name in ("model", "corpus")
-    if not isinstance(text, str) or not (NAME if is_name else NUMBER).fullmatch(text):
-        raise ValueError("a name of at most 200 characters" if is_name else "a whole number")
-    return text if is_name else int(text)
+    if name in PATTERNS:
+        pattern, words = PATTERNS[name]
+        if not isinstance(text, str) or not pattern.fullmatch(text):
+            raise ValueError(words)
+        return text
+    if not isinstance(text, str) or not NUMBER.fullmatch(text):
+        raise ValueError("a whole number")
+    return int(text)

@@ -56,7 +56,8 @@
   /** Save canvases, drawn over each other, with a line below that says where they are from. */
   async function save_png(element, canvases, provenance) {
     const { surface, text_2 } = qk_atlas.stage.read_colours(element);
-    const ratio = canvases[0].width / canvases[0].clientWidth;
+    // A canvas that is not on the page was painted at twice its size.
+    const ratio = canvases[0].clientWidth ? canvases[0].width / canvases[0].clientWidth : 2;
     const picture = make("canvas", "");
     picture.width = canvases[0].width;
     picture.height = canvases[0].height + caption_height * ratio;
@@ -82,7 +83,10 @@
    * Save a map as a drawing.
    * @param {{width: number, height: number, surface: string, text: string, select: string,
    *   circles: {x: number, y: number, radius: number, colour: string, opacity: number}[],
-   *   lines: number[][], labels: {x: number, y: number, text: string}[]}} drawing
+   *   lines: number[][], labels: {x: number, y: number, text: string, anchor?: string}[],
+   *   paths?: {d: string, colour: string, opacity: number, width: number, dash: string}[],
+   *   boxes?: {x: number, y: number, width: number, height: number, colour: string,
+   *   opacity: number}[]}} drawing
    */
   function save_svg(drawing, provenance) {
     const { width, height, surface, text, select } = drawing;
@@ -100,9 +104,20 @@
         "stroke-width": 1.5, opacity: opacity.toFixed(3),
       }));
     }
+    for (const { colour, opacity, ...box } of drawing.boxes ?? []) {
+      root.append(svg_part("rect", { ...box, fill: colour, opacity: opacity.toFixed(3) }));
+    }
+    for (const { d, colour, opacity, width: stroke_width, dash } of drawing.paths ?? []) {
+      root.append(svg_part("path", {
+        d, fill: "none", stroke: colour, opacity: opacity.toFixed(3),
+        "stroke-width": stroke_width.toFixed(2), ...(dash ? { "stroke-dasharray": dash } : {}),
+      }));
+    }
     const font = { "font-family": "system-ui, sans-serif", "font-size": 12, fill: text };
     for (const label of drawing.labels) {
-      root.append(svg_part("text", { x: round(label.x), y: round(label.y), ...font }, label.text));
+      root.append(svg_part("text", {
+        x: round(label.x), y: round(label.y), "text-anchor": label.anchor ?? "start", ...font,
+      }, label.text));
     }
     root.append(svg_part("text", { x: 8, y: tall - 8, ...font }, caption_of(provenance)));
     const source = new XMLSerializer().serializeToString(root);

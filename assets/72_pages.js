@@ -194,7 +194,7 @@
     for (const [name, views] of Object.entries(views_of)) {
       if (name !== page || missing) drop(...views);
     }
-    if (page === "other" || missing) {
+    if (!views_of[page] || missing) {
       drop("sentence-view", "image-view", "selection-view");
       return;
     }
@@ -204,5 +204,5 @@
     else show_head(state);
   }
 
-  qk_atlas.pages = { draw, open_head };
+  qk_atlas.pages = { draw, go_to, open_head };
 })();

@@ -12,13 +12,14 @@
 
   let now = null; // what is shown; see `show`
 
-  /** Return which page an address shows: "matrix", "head" or "other". */
+  /** Return which page an address shows: "matrix", "head", "inspect" or "other". */
   function page_of(pathname) {
     for (const link of document.querySelectorAll(".qk-nav a")) {
       const is_here = new URL(link.href).pathname === pathname;
       if (is_here) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    if (pathname?.startsWith("/inspect/")) return "inspect"; // drawn by 74_inspect_pages.js
     return { "/": "matrix", "/head": "head" }[pathname] ?? "other";
   }
 
@@ -62,7 +63,9 @@
     qk_atlas.theme.set_palette(palette);
     document.getElementById("shell-frame").dataset.encoding = encoding;
     const terms = hits?.length ? hits.map(({ tokens }) => tokens) : null;
-    const missing = page === "other" ? "" : session.missing_text(atlas, view);
+    const has_maps = page === "matrix" || page === "head";
+    const needs = page === "inspect" && !atlas.capture;
+    const missing = has_maps || needs ? session.missing_text(atlas, view) : "";
     now = {
       page, atlas, view, defaults, scale, norm_scale, progress, theme, missing, show: show_list,
       map: atlas.maps?.[`${method}_${dims}`],
@@ -71,13 +74,13 @@
       },
     };
     pages.draw(now);
-    if (page !== "other") qk_atlas.url.write(qk_atlas.url.query_of(view, defaults));
+    if (has_maps) qk_atlas.url.write(qk_atlas.url.query_of(view, defaults));
     const links = ["/", "/head"].map((path) => session.address(path, view, defaults));
     const status = missing || !atlas.summary
-      ? "" : `${atlas.summary} · ${session.map_name(method, dims)}`;
+      ? "" : [atlas.summary, has_maps && session.map_name(method, dims)].filter(Boolean).join(" · ");
     const title = session.missing_title(atlas);
     const hidden = [!missing, title, missing, !missing || atlas.building];
-    return [...links, status, ...hidden, session.state_word(atlas, now.map)];
+    return [...links, status, ...hidden, session.state_word(atlas, has_maps ? now.map : { complete: true })];
   }
 
   function toggle_theme(n_clicks) {

@@ -60,25 +60,28 @@ def prepare(root: Path, *, schema: int) -> None:
         ) from error
 
 
-def write_whole(temporary: Path, target: Path, data: bytes) -> None:
-    """Write a file so that readers, and a power cut, find it whole or not at all."""
+def write_whole(temporary: Path, target: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file so that readers, and if durable a power cut, find it whole or not at all."""
     try:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        publish(temporary, target)
+            if durable:
+                os.fsync(file.fileno())
+        publish(temporary, target, durable=durable)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def publish(temporary: Path, target: Path) -> None:
-    """Give a finished, synced file its final name, durably."""
+def publish(temporary: Path, target: Path, *, durable: bool = True) -> None:
+    """Give a finished file its final name; durably, if it was synced."""
     if not target.parent.is_dir():
         target.parent.mkdir(exist_ok=True)
-        _sync_folder(target.parent.parent)
+        if durable:
+            _sync_folder(target.parent.parent)
     temporary.replace(target)
-    _sync_folder(target.parent)
+    if durable:
+        _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:

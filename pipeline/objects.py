@@ -117,7 +117,7 @@ class ArrayWriter:
 
     def publish(self) -> ObjectRef:
         """Publish the file; `array` becomes read-only, views taken before must not be written."""
-        self.array.flush()
+        self._objects.sync(self.array)
         self.array.flags.writeable = False
         return self._objects.publish_object(self._file, ".npy")
 
@@ -134,6 +134,25 @@ class Objects:
         self.root = root
         self.damaged = 0
         self._verified: dict[Path, tuple[int, int, int]] = {}
+        self._durable = True
+
+    @contextmanager
+    def hasty(self) -> Iterator[None]:
+        """Publish without waiting for the disk inside the block; for one thread.
+
+        A power cut may then lose or damage what was published, which its checksum tells when it is
+        read, and it is computed again. A file that was there before is kept as it is.
+        """
+        self._durable = False
+        try:
+            yield
+        finally:
+            self._durable = True
+
+    def sync(self, array: np.memmap[Any, Any]) -> None:
+        """Write what is in a mapped file to the disk; when in haste, the system does so later."""
+        if self._durable:
+            array.flush()
 
     def put_bytes(self, data: bytes, suffix: str) -> ObjectRef:
         """Publish bytes; equal bytes are one file.
@@ -227,14 +246,17 @@ class Objects:
     def publish_object(self, file: BufferedRandom, suffix: str) -> ObjectRef:
         """Sync a temporary file, name it by its content and make it read-only."""
         file.flush()
-        os.fsync(file.fileno())
+        if self._durable:
+            os.fsync(file.fileno())
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         ref = ObjectRef(digest, os.fstat(file.fileno()).st_size, suffix)
         os.fchmod(file.fileno(), 0o400)
         path = self.object_path(ref)
+        if not self._durable and path.exists():
+            return ref  # that one may be on the disk already; readers check it
         with self._publishing():
-            publish(Path(file.name), path)
+            publish(Path(file.name), path, durable=self._durable)
         self._verified[path] = _identity(file)
         return ref
 

@@ -21,7 +21,9 @@ from pipeline.corpora import CorpusInfo, list_corpora
 from pipeline.encodings import Encoding, encode, list_encodings
 from pipeline.errors import InputError
 from pipeline.exports import head_arrays
+from pipeline.inspection import Inspection
 from pipeline.jobs import JobTable
+from pipeline.live import Live
 from pipeline.map_view import MapView, read_map_view
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
@@ -46,10 +48,14 @@ class Service:
     Attributes
     ----------
     builds : starts builds and follows them.
+    live : takes live inputs and follows them.
+    inspection : answers about single sequences.
     """
 
     def __init__(self, store: Store, jobs: JobTable, *, hub_cache: Path) -> None:
         self.builds = Builds(jobs)
+        self.live = Live(store, jobs, hub_cache=hub_cache, open_capture=self.capture)
+        self.inspection = Inspection(self.capture)
         self._store = store
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.

@@ -23,8 +23,10 @@ from pipeline.specs import AtlasSpec, atlas_key, capture_key, map_key
 from pipeline.store import Store
 from pipeline.token_files import token_objects
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:  # they import torch
+    from pipeline.inputs import ModelInputs
     from pipeline.layer_files import CapturedLayer
+    from pipeline.models import LoadedModel
 
 DTYPE = "float32"
 IMAGES_AT_A_TIME = 16
@@ -91,8 +93,6 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
     if stored is not None:
         return stored
     # Imported here: torch and transformers take seconds, and a stored capture needs neither.
-    from pipeline.extract import extract
-    from pipeline.image_inputs import seen_images
     from pipeline.models import load
     from pipeline.tokens import prepare_inputs
 
@@ -102,14 +102,29 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
     with clock.stage("tokenise"):
         spec = request.spec
         inputs = prepare_inputs(loaded, request.corpus, seed=spec.seed, part=spec.part)
+    record = capture_record(request, loaded, inputs, store, clock, report)
+    store.put_record(request.capture_key, record)
+    return Capture(record, store)
+
+
+def capture_record(
+    request: Request, loaded: LoadedModel, inputs: ModelInputs, store: Store, clock: Clock,
+    report: Report,
+) -> dict[str, Any]:  # fmt: skip
+    """Run a loaded model over its inputs, publish what was captured, return the record of it."""
+    from pipeline.extract import extract
+    from pipeline.image_inputs import seen_images
+
     with clock.stage("capture"):
-        layers, survey = extract(loaded, inputs, store, report=report, rotary=spec.rotary)
+        layers, survey = extract(
+            loaded, inputs, store, report=report, rotary=request.spec.rotary
+        )  # fmt: skip
         images = [
             store.put_bytes(png, ".png").to_json()
             for start in range(0, len(inputs.images), IMAGES_AT_A_TIME)
             for png in seen_images(loaded, inputs, start, start + IMAGES_AT_A_TIME)
         ]
-    record = {
+    return {
         "kind": "capture",
         "key": request.capture_key,
         "model": _model_facts(request.source, type(loaded.model).__name__),
@@ -122,7 +137,7 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
         "part": inputs.part,
         "target": _target(request.corpus) if inputs.part in ("decoder", "cross") else None,
         # Before the rotary embedding: a view of content, whose dot products are not the logits.
-        "rotary": spec.rotary,
+        "rotary": request.spec.rotary,
         "route": survey.route,
         "layers": [layer.record.to_json() for layer in layers],
         "reconstruction_error_max": max(max(layer.record.error_max) for layer in layers),
@@ -131,14 +146,12 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
         "objects": token_objects(inputs.table, store)
         | _layer_objects(layers, store)
         | {
-            "order": _put(store, draw_order(layers[0].norms.shape[1], seed=spec.seed)),
+            "order": _put(store, draw_order(layers[0].norms.shape[1], seed=request.spec.seed)),
             "query_tokens": _tokens(store, inputs.query_tokens),
             "key_tokens": _tokens(store, inputs.key_tokens),
             "images": images,
         },
     }
-    store.put_record(request.capture_key, record)
-    return Capture(record, store)
 
 
 def _layer_objects(layers: list[CapturedLayer], store: Store) -> dict[str, Any]:
@@ -171,6 +184,7 @@ def atlas_stage(request: Request, capture: Capture, clock: Clock, report: Report
         "capture": request.capture_key,
         "model": request.spec.model,
         "corpus": request.spec.corpus,
+        "column": request.spec.column,
         "normalisation": request.spec.normalisation,
         "limit": request.spec.limit,
         "seed": request.spec.seed,

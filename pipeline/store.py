@@ -84,7 +84,9 @@ class Store(Objects):
             for path in map(self.object_path, object_refs(plain["objects"])):
                 if not path.exists():
                     raise DamagedObject(f"{path} is missing; compute it before its record")
-            write_whole(self._temporary_path(), self._record_path(key), data)
+            path = self._record_path(key)
+            durable = self._durable or path.exists()  # haste loses nothing that was there
+            write_whole(self._temporary_path(), path, data, durable=durable)
         self.note_use(plain)
         return plain
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,7 +178,7 @@ def _table(tokenizer: Any, sequences: list[list[_Row]]) -> TokenTable:
     nowhere = np.full(token_id.size, -1, dtype=np.int64)
     lengths = [sum(row.ids.size for row in sequence) for sequence in sequences]
     return TokenTable(
-        token_text=_token_texts(tokenizer, token_id),
+        token_text=token_texts(tokenizer, token_id),
         token_id=token_id,
         sequence_index=np.repeat(np.arange(len(sequences)), lengths),
         token_index=np.concatenate([np.arange(row.ids.size) for row in rows]),
@@ -188,7 +189,7 @@ def _table(tokenizer: Any, sequences: list[list[_Row]]) -> TokenTable:
     )
 
 
-def _token_texts(tokenizer: Any, token_ids: NDArray[np.int64]) -> tuple[str, ...]:
+def token_texts(tokenizer: Any, token_ids: Sequence[int] | Int64) -> tuple[str, ...]:
     """Return what each token says: word pieces keep `##`, byte-level pieces their space."""
     text = {}
     for token_id in np.unique(token_ids).tolist():
@@ -198,4 +199,4 @@ def _token_texts(tokenizer: Any, token_ids: NDArray[np.int64]) -> tuple[str, ...
         elif "\u0120" in piece or "\u010a" in piece or not piece.isascii():  # byte-level alphabet
             piece = tokenizer.decode([token_id])
         text[token_id] = piece
-    return tuple(text[i] for i in token_ids.tolist())
+    return tuple(text[int(i)] for i in token_ids)

@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 
 from app import ids
 from app.controls.elements import attributes, info
+from app.controls.inspect import inspect_groups
 from app.view_state import ENCODINGS
 from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES
 
@@ -74,6 +75,7 @@ def control_column() -> Component:
             _group("Find", [_field("Find tokens", _search_box(), control_id=ids.SEARCH)]),
             _group("Show", [_field("Show", _show())], "qk-of-head"),
             html.Div(id=ids.LEGEND, className="qk-legend"),
+            *inspect_groups(),
         ],
         className="qk-controls",
         **attributes(aria_label="controls"),

@@ -9,7 +9,8 @@ const { query_of, merge, write } = require("../../assets/50_url.js");
 const defaults = {
   model: "minilm", corpus: "sentences", normalisation: "faithful", guidance: 0.08, method: "tsne", dims: 2,
   layer: 0, head: 0, encoding: "type", palette: "default", sequence: null, token: null,
-  side: "query",
+  side: "query", layers: "", heads: "", pinned: "", pairs: "all", sort: "grid", drawn: "lines",
+  dimensions: "index", rotary: "after", compare: null,
 };
 
 let written = [];
@@ -27,6 +28,7 @@ const pairs = [
   [{ model: "org/a@b", corpus: "/data/my texts.csv" },
     "model=org/a%40b&corpus=/data/my%20texts.csv"],
   [{ corpus: "~/é+ü:x" }, "corpus=~/%C3%A9%2B%C3%BC%3Ax"],
+  [{ layers: "0-3,7", pairs: "ab" }, "layers=0-3%2C7&pairs=ab"],
   [{ sequence: 0, token: 4, side: "key" }, "sequence=0&token=4&side=key"],
   [{ dims: 3, palette: "classic" }, "dims=3&palette=classic"],
   [{ guidance: 0.3, dims: 3 }, "guidance=0.3&dims=3"],

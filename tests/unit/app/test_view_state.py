@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.view_state import CHOICES, NAME, ViewState, parse, to_query
+from app.view_state import CHOICES, NAME, PINS, RANGES, ViewState, parse, to_query
 
 numbers = st.integers(0, 9_999_999)
+ranges = st.just("") | st.from_regex(RANGES, fullmatch=True, alphabet="0123456789-,")
 names = st.text("azAZ09éü_/~.@+: -", min_size=1, max_size=40).filter(NAME.fullmatch)
 states = st.builds(
     ViewState,
@@ -18,6 +19,10 @@ states = st.builds(
     layer=numbers,
     head=numbers,
     sequence=st.none() | numbers,
+    layers=ranges,
+    heads=ranges,
+    pinned=st.just("") | st.from_regex(PINS, fullmatch=True, alphabet="0123456789-,:;"),
+    compare=st.none() | numbers,
     **{name: st.sampled_from(choices) for name, choices in CHOICES.items()},
 ).flatmap(
     lambda state: st.builds(
@@ -63,12 +68,20 @@ def test_the_default_view_has_an_empty_query() -> None:
         ({"dims": 3, "palette": "classic"}, "dims=3&palette=classic"),
         ({"guidance": 0.3, "dims": 3}, "guidance=0.3&dims=3"),
         ({"guidance": 0.0}, "guidance=0"),
+        ({"layers": "0-3,7", "pairs": "ab"}, "layers=0-3%2C7&pairs=ab"),
     ],
 )  # fmt: skip
 def test_only_what_differs_is_written_in_a_fixed_order(
     changes: dict[str, object], query: str
 ) -> None:
     assert to_query(replace(ViewState(), **changes)) == query  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["a", "1-", "-1", "1,,2", "1234", "1-2-3", " 1", "1" + ",1" * 20])
+def test_ranges_that_are_none_are_refused(text: str) -> None:
+    state, [notice] = parse({"layers": text})
+    assert state == ViewState()
+    assert "expected numbers and ranges such as 0-3,7" in notice
 
 
 def test_unknown_names_are_ignored() -> None:

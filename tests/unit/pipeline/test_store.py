@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SpaceError, StoreError
-from pipeline.objects import DamagedObject
+from pipeline.objects import DamagedObject, object_refs
 from pipeline.specs import digest
 from pipeline.store import Store
 
@@ -258,3 +258,40 @@ def test_the_web_side_needs_no_torch():
     modules = json.loads(output.stdout)
     assert "pipeline.store" in modules
     assert not {"torch", "transformers", "pipeline.worker"} & set(modules)
+
+
+def test_in_haste_nothing_waits_for_the_disk(store, monkeypatch):
+    synced = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    with store.hasty():
+        put(store)
+        assert synced == []
+    put(store, OTHER, content=b"y")
+    assert len(synced) >= 4  # the object and the record, each with its folder
+    assert store.get_record(KEY)["n"] == [1, 2]
+
+
+def test_haste_leaves_what_was_there_before_as_it_is(store, monkeypatch):
+    put(store)
+    [path] = (path for path in store.root.glob("objects/*/*"))
+    before = path.stat().st_ino
+    synced = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    with store.hasty():
+        put(store, content=b"x")
+    assert path.stat().st_ino == before
+    assert synced  # a record that others have is never written in haste
+
+
+def test_what_a_power_cut_took_is_noticed_and_written_again(store):
+    with store.hasty():
+        written = put(store)
+    [path] = (path for path in store.root.glob("objects/*/*"))
+    path.chmod(0o600)
+    path.write_bytes(b"\0")
+    with pytest.raises(DamagedObject, match="was damaged"):
+        list(map(Store(store.root).read_bytes, object_refs(written["objects"])))
+    assert store.get_record(KEY) is None
+    with store.hasty():
+        put(store)
+    assert store.get_record(KEY) == written
