@@ -114,12 +114,13 @@
 
   /** Return what a box that hides tokens is called, by the tokens there are; null: there are none. */
   function filter_name(filter, sides) {
-    const found = new Set();
-    for (const tokens of Object.values(sides)) {
-      tokens.forEach((token, position) => {
-        if (is_of(filter, token, position)) found.add(token.text.trim());
-      });
-    }
+    return name_of(filter, Object.values(sides).flatMap((tokens) => (
+      tokens.filter((token, position) => is_of(filter, token, position)))));
+  }
+
+  /** Return what a box is called that hides these tokens; null: none. */
+  function name_of(filter, tokens) {
+    const found = new Set(tokens.map(({ text }) => text.trim()));
     if (found.size === 0) return null;
     if (filter === "first") return "first token";
     if (filter === "punctuation") return "punctuation";
@@ -129,7 +130,7 @@
 
   qk_atlas.weighting = {
     filters, weightings, pairs, is_punctuation, is_of, hidden_tokens, reweighted, segments_of,
-    within_pair, filter_name,
+    within_pair, filter_name, name_of,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.weighting;
 })();

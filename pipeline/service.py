@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.aggregate import Aggregate, aggregate
+from pipeline.aggregate import Aggregate, aggregate, why_not
 from pipeline.atlas import Atlas, read_atlas, read_coordinates
 from pipeline.builds import Builds
 from pipeline.captured import Capture, read_capture
@@ -202,6 +202,10 @@ class Service:
     ) -> Aggregate:
         """Return mean attention by position; see `pipeline.aggregate.aggregate`."""
         return self._aggregate(capture_key, layer, head, weighting, left_out)
+
+    def why_no_aggregate(self, capture_key: str) -> str:
+        """Say why a corpus has no means by position; "" when it has."""
+        return why_not(self.capture(capture_key))
 
     def head_arrays(self, atlas_key: str, layer: int, head: int) -> dict[str, Any]:
         """Return what is known of one head; see `pipeline.exports.head_arrays`."""
