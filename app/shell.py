@@ -14,10 +14,12 @@ from app.controls.column import control_column
 from app.controls.elements import attributes, icon, primary_button
 from app.theme import THEMES
 from app.view_state import ViewState
+from pipeline.specs import PARTS
 
 POLL_MS = 500
 DETAIL_TABS = (
-    ("sequence", "Sequence"), ("selection", "Selection"), ("trust", "Trust"), ("norms", "Norms"),
+    ("sequence", "Sequence"), ("aggregate", "Aggregate"), ("selection", "Selection"),
+    ("trust", "Trust"), ("norms", "Norms"),
 )  # fmt: skip
 
 
@@ -57,6 +59,18 @@ def _header() -> Component:
             html.Div(className="qk-spring"),
             html.Label(["model", dcc.Dropdown(id=ids.MODEL, clearable=False)]),
             html.Label(["corpus", dcc.Dropdown(id=ids.CORPUS, clearable=False)]),
+            html.Label(
+                [
+                    "part",
+                    dcc.Dropdown(
+                        id=ids.PART, clearable=False, searchable=False,
+                        options=[{"value": part, "label": part} for part in PARTS],
+                    ),
+                ],
+                id=ids.PART_FIELD, hidden=True,
+                title="what attends to what: encoder or decoder tokens among themselves, or "
+                "decoder tokens (queries) to encoder tokens (keys)",
+            ),
             html.Span(id=ids.STATE_PILL, className="qk-pill", role="status"),
             html.Button(
                 "copy link", id=ids.COPY_LINK, className="qk-button", type="button",
@@ -122,6 +136,7 @@ def _detail() -> Component:
                     className="qk-tab qk-inspect-link",
                     **_tab("sequence"),
                 ),
+                html.Div(id=ids.AGGREGATE_VIEW, className="qk-tab", **_tab("aggregate")),
                 html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
                 html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
                 html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),

@@ -12,7 +12,15 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from app.theme import PALETTES, SIDES
-from pipeline.specs import DEFAULT_GUIDANCE, DIMS, GUIDANCES, METHODS, NORMALISATIONS, ROTARY
+from pipeline.specs import (
+    DEFAULT_GUIDANCE,
+    DIMS,
+    GUIDANCES,
+    METHODS,
+    NORMALISATIONS,
+    PARTS,
+    ROTARY,
+)
 
 # What an atlas may be coloured by; `field_3` is the fourth column of the user's own file.
 ENCODINGS = (
@@ -21,6 +29,7 @@ ENCODINGS = (
     *(f"field_{i}" for i in range(20)),
 )  # fmt: skip
 CHOICES: dict[str, tuple[Any, ...]] = {
+    "part": PARTS,
     "normalisation": NORMALISATIONS,
     "guidance": GUIDANCES,
     "method": METHODS,
@@ -56,6 +65,7 @@ class ViewState:
     Parameters
     ----------
     model, corpus : by name, as in a `pipeline.specs.AtlasSpec`.
+    part : of an encoder-decoder model; other models have one, and it is ignored.
     normalisation, guidance, method, dims : which maps.
     layer, head : from 0; whether the model has them is known only to who opens its atlas.
     encoding, palette : which colours; see `pipeline.encodings` and `app.theme`.
@@ -72,6 +82,7 @@ class ViewState:
 
     model: str = "minilm"
     corpus: str = "sentences"
+    part: str = PARTS[0]
     normalisation: str = "faithful"
     guidance: float = DEFAULT_GUIDANCE
     method: str = "tsne"

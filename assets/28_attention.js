@@ -45,16 +45,16 @@
   /**
    * Return what one token gives (a query: its row over the keys) or gets (a key: its column
    * over the queries).
-   * @param {Float32Array} weights (n_tokens * n_tokens), row = query
-   * @param {number} n_tokens
+   * @param {Float32Array} weights (n_queries * n_keys), row = query
+   * @param {number} n_keys
    * @param {{side: "query"|"key", position: number}} place
-   * @returns {Float32Array} (n_tokens)
+   * @returns {Float32Array} (n_keys) for a query, (n_queries) for a key
    */
-  function weights_of(weights, n_tokens, place) {
-    const start = place.position * n_tokens;
-    if (place.side === "query") return weights.slice(start, start + n_tokens);
-    const column = new Float32Array(n_tokens);
-    for (let i = 0; i < n_tokens; i += 1) column[i] = weights[i * n_tokens + place.position];
+  function weights_of(weights, n_keys, place) {
+    const start = place.position * n_keys;
+    if (place.side === "query") return weights.slice(start, start + n_keys);
+    const column = new Float32Array(weights.length / n_keys);
+    for (let i = 0; i < column.length; i += 1) column[i] = weights[i * n_keys + place.position];
     return column;
   }
 
@@ -79,10 +79,10 @@
 
   /**
    * List the pairs whose weight reaches a threshold.
-   * @param {Float32Array} weights (n_tokens * n_tokens), row = query
+   * @param {Float32Array} weights (n_queries * n_keys), row = query
    * @param {number} threshold
    * @returns {{pairs: number[], n_pairs: number, share: number}} pairs: places in `weights`,
-   *   so query = floor(pair / n_tokens) and key = pair % n_tokens; n_pairs: all pairs with a
+   *   so query = floor(pair / n_keys) and key = pair % n_keys; n_pairs: all pairs with a
    *   weight above zero (a causal mask leaves about half); share: the part of all attention
    *   that the listed pairs hold, 0 to 1.
    */

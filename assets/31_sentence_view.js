@@ -1,131 +1,192 @@
 "use strict";
-// Sentence view: the attention of one head over one sequence as lines between two columns.
+// Sentence view and aggregate view: the attention of one head as lines between queries and keys.
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
 
-  const thresholds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
-  const table_rows = 10;
   const faint = 0.1; // lines below this weight are drawn as hairlines
   const shades = 50; // steps of the shading behind the tokens
 
-  const { format_weight, other_side, pairs_above, reaches, strongest, visible_text, weights_of } =
-    qk_atlas.attention;
-  const { count_text, curve, moved, row_height, word_pieces } = qk_atlas.bipartite;
-  const { fit_canvas, make } = qk_atlas.stage;
-  const { Panel, fill_table, load_weights, make_svg, mount } = qk_atlas.panel;
+  const { format_weight, other_side, pairs_above, reaches, weights_of } = qk_atlas.attention;
+  const { count_text, curve, how_text, row_height } = qk_atlas.bipartite;
+  const { hidden_tokens, is_of, reweighted, segments_of, weightings, within_pair } =
+    qk_atlas.weighting;
+  const { fetch_array, fit_canvas, make } = qk_atlas.stage;
+  const { Panel, make_svg } = qk_atlas.panel;
+  const { SentenceTools } = qk_atlas.sentence_tools;
+
+  const both = (make_one) => ({ query: make_one("query"), key: make_one("key") });
+  const nothing_by_hand = () => both(() => new Map());
+  const count = (flags) => flags.reduce((sum, flag) => sum + flag, 0);
+  const chosen_before = new Map(); // element id -> what was chosen in the view that was there
 
   /**
-   * config: {tokens: {text, special}[], weights: Float32Array (n_tokens * n_tokens), row = query,
-   * or weights_url, title, subtitle, threshold}.
-   * options: picked, hot (places), threshold, numbers (the table), theme (its change redraws).
-   * events: {type: "hover" | "pick", side, position}, both null when nothing is left.
+   * config: {sides: {query, key} of {text, special, segment}[], weights_url, values_url, title,
+   * subtitle, sequence (what hidden tokens belong to), is_pair, is_mean, has_values,
+   * has_transformed, no_values, has_sinks, exports, empty_text, tokens: those of the queries}.
+   * options: picked, hot (places), threshold, numbers (the table), weighting, pair, filters,
+   * by_hand (tokens hidden or shown by a click), theme (its change redraws).
+   * events: {type: "hover" | "pick", side, position}, both null when nothing is left;
+   * {type: "weights"} when other weights are shown.
    */
   class SentenceView extends Panel {
-    constructor(element, config, on_event, kept) {
-      const threshold = kept.threshold ?? config.threshold ?? 0.02;
-      super(element, config, on_event, { threshold, numbers: kept.numbers ?? false });
+    constructor(element, config, on_event) {
+      const { sequence, by_hand, ...kept } = chosen_before.get(element.id) ?? {};
+      super(element, config, on_event, {
+        threshold: config.threshold ?? 0.02, numbers: false, weighting: "attention", pair: "all",
+        filters: new Set(), ...kept,
+        // Tokens hidden by hand are those of one sequence; filters and all else go on.
+        by_hand: by_hand && sequence === config.sequence ? by_hand : nothing_by_hand(),
+      });
     }
 
     get empty_text() {
-      return "No sentence chosen yet. Click a point on the map to see how its sentence attends.";
+      return this.config.empty_text
+        ?? "No sentence chosen yet. Click a point on the map to see how its sentence attends.";
     }
 
     build() {
-      this.drawn = "";
-      this.marked = [];
-      this.build_tools();
-      this.canvas = make("canvas", "qk-lines", "", { "aria-hidden": "true" });
-      this.curves = make_svg("svg", { class: "qk-curves", "aria-hidden": "true" });
-      this.between = make("div", "qk-between");
-      this.between.append(this.canvas, this.curves);
-      this.cells = { query: [], key: [] };
-      const pieces = word_pieces(this.tokens);
-      this.columns = {
-        query: this.make_column("query", pieces), key: this.make_column("key", pieces),
-      };
-      const sheet = make("div", "qk-bipartite");
-      sheet.append(
-        make("div", "qk-heading qk-of-query", "queries"), make("div", "qk-heading"),
-        make("div", "qk-heading qk-of-key", "keys"),
-        this.columns.query, this.between, this.columns.key,
-      );
-      this.scroll = make("div", "qk-scroll");
-      this.scroll.append(sheet);
+      this.counts = both((side) => this.config.sides[side].length);
+      this.segments = both((side) => segments_of(this.config.sides[side]));
+      this.note_how = make("p", "qk-panel-note qk-how");
+      this.note.after(this.note_how);
+      this.controls = new SentenceTools(this);
+      qk_atlas.sentence_sheet.build(this);
       this.table = make("table", "qk-table");
       this.body.append(this.scroll, this.table);
-      this.listen(sheet);
     }
 
-    build_tools() {
-      const label = make("label", "qk-threshold", "threshold");
-      this.slider = make("input", "", "", {
-        type: "range", min: "0", max: String(thresholds.length - 1), step: "1",
-      });
-      this.slider.addEventListener("input", () => {
-        this.set({ threshold: thresholds[this.slider.valueAsNumber] });
-      });
-      this.slider_text = make("output", "");
-      label.append(this.slider, this.slider_text);
-      this.numbers = make("button", "qk-button", "numbers", { type: "button" });
-      this.numbers.addEventListener("click", () => this.set({ numbers: !this.options.numbers }));
-      this.tools.append(label, this.numbers);
+    /** Return which weighting is shown: the wanted one where this layer knows its norms. */
+    get weighting() {
+      const { weighting } = this.options;
+      const is_known = { attention: true, value: this.config.has_values,
+        transformed: this.config.has_transformed };
+      return is_known[weighting] ? weighting : "attention";
     }
 
-    make_column(side, pieces) {
-      const column = make("div", `qk-of-${side}`, "", {
-        role: "group", "aria-label": side === "query" ? "queries" : "keys",
-      });
-      column.append(...this.tokens.map(({ text, special }, position) => {
-        const kind = (special ? " qk-special" : "") + (pieces[position] ? " qk-piece" : "");
-        const shown = visible_text(text);
-        const button = make("button", `qk-token${kind}`, "", {
-          type: "button", title: shown, tabindex: "-1",
-          "data-side": side, "data-position": String(position),
-        });
-        button.append(make("span", "qk-token-text", shown), make("span", "qk-token-weight"));
-        this.cells[side].push({ button, shade: 0, figure: "" });
-        return button;
-      }));
-      return column;
+    /** Return which tokens of each side are hidden, by filters or by hand. */
+    get hidden() {
+      const { filters, by_hand } = this.options;
+      const { sides, is_mean } = this.config;
+      // Means are taken without what the filters leave out; only positions are hidden here.
+      const chosen = is_mean ? new Set() : filters;
+      return both((side) => hidden_tokens(sides[side], chosen, by_hand[side]));
     }
 
-    listen(sheet) {
-      const place_of = (event) => {
-        const button = event.target.closest(".qk-token");
-        if (!button) return null;
-        return { side: button.dataset.side, position: Number(button.dataset.position) };
-      };
-      sheet.addEventListener("pointerover", (event) => this.hover(place_of(event)));
-      sheet.addEventListener("pointerleave", () => this.hover(null));
-      sheet.addEventListener("focusin", (event) => this.hover(place_of(event)));
-      sheet.addEventListener("focusout", (event) => {
-        if (!sheet.contains(event.relatedTarget)) this.hover(null);
-      });
-      sheet.addEventListener("click", (event) => {
-        const place = place_of(event);
-        if (place) this.pick(place);
-      });
-      sheet.addEventListener("keydown", (event) => {
-        const place = moved(place_of(event), event.key, this.tokens.length);
-        if (!place) return;
-        event.preventDefault();
-        this.button_at(place).focus();
-      });
+    known(place) {
+      return place && place.position < (this.counts?.[place.side] ?? 0) ? place : null;
     }
 
-    button_at({ side, position }) {
-      return this.cells[side][position].button;
+    /** Change what decides over the weights; means are asked for anew. */
+    choose(options) {
+      this.set(options);
+      const needs_norms = this.weighting !== "attention" && !this.norms && !this.config.is_mean;
+      const needs_mean = this.config.is_mean && this.url !== this.loaded;
+      if (needs_norms || needs_mean) this.start();
+      else this.is_stale = true;
     }
 
-    load(signal) {
-      return load_weights(this.config, signal);
+    /** Hide or show one token. */
+    toggle({ side, position }) {
+      const by_hand = both((one) => new Map(this.options.by_hand[one]));
+      by_hand[side].set(position, !this.hidden[side][position]);
+      this.choose({ by_hand });
+    }
+
+    /** Turn a filter; it decides over its tokens again, whatever was clicked before. */
+    turn_filter(filter, is_on) {
+      const filters = new Set(this.options.filters);
+      if (is_on) filters.add(filter);
+      else filters.delete(filter);
+      const by_hand = both((side) => new Map([...this.options.by_hand[side]].filter(
+        ([position]) => !is_of(filter, this.config.sides[side][position], position))));
+      this.choose({ filters, by_hand });
+    }
+
+    show_all() {
+      this.choose({ filters: new Set(), by_hand: nothing_by_hand() });
+    }
+
+    /** The address of the weights; means depend on what is left out of them. */
+    get url() {
+      const { weights_url, is_mean } = this.config;
+      if (!is_mean) return weights_url;
+      const asked = new URLSearchParams({ weighting: this.weighting });
+      if (this.options.filters.size) asked.set("without", [...this.options.filters].sort().join());
+      return `${weights_url}?${asked}`;
+    }
+
+    async load(signal) {
+      const { url, config } = this;
+      const wants_norms = this.weighting !== "attention" && !config.is_mean;
+      const { arriving } = config; // asked for before the view was there
+      config.arriving = null;
+      const here = config.weights ?? arriving ?? (url === this.loaded ? this.weights : null);
+      const [weights, norms] = await Promise.all([
+        here ?? fetch_array(url, Float32Array, signal),
+        wants_norms ? this.norms ?? fetch_array(config.values_url, Float32Array, signal) : null,
+      ]);
+      if (url !== this.url) return this.load(signal); // something else was chosen meanwhile
+      this.norms = norms ?? this.norms;
+      this.is_stale = true;
+      if (url === this.loaded) return this.weights;
+      this.loaded = url;
+      return this.cut(weights);
+    }
+
+    /** Check the size of what came; means bring the sequences behind each row in a last column. */
+    cut(found) {
+      const { counts: { query, key }, config } = this;
+      const width = key + (config.is_mean ? 1 : 0);
+      if (found.length !== query * width) {
+        throw new Error(`found ${found.length} weights, expected ${query * width}`);
+      }
+      if (!config.is_mean) return found;
+      this.n_sequences = Array.from({ length: query }, (_, row) => found[row * width + key]);
+      qk_atlas.sentence_sheet.tell_counts(this);
+      return found.filter((_, at) => at % width !== key);
+    }
+
+    /** Take the weights anew when something that decides over them has changed. */
+    reckon() {
+      if (!this.is_stale) return;
+      this.is_stale = false;
+      const { hidden, weighting, config } = this;
+      const { has_sinks, is_mean } = config;
+      const norms = this.norms_shown;
+      const shares = reweighted(this.weights, hidden, { norms, has_sinks, is_mean });
+      this.shares = within_pair(shares, this.segments, this.pair);
+      this.drawn = "";
+      qk_atlas.sentence_sheet.mark_hidden(this, hidden);
+      this.note_how.textContent = how_text({
+        weighting, is_mean, has_sinks, pair: this.pair, hidden: both((side) => count(hidden[side])),
+      }) + this.missing_text;
+      this.on_event({ type: "weights" });
+    }
+
+    /** The norms that weigh the keys, or null. */
+    get norms_shown() {
+      const row = weightings[this.weighting];
+      if (row === null || this.config.is_mean || !this.norms) return null;
+      return this.norms.subarray(row * this.counts.key, (row + 1) * this.counts.key);
+    }
+
+    get pair() {
+      return this.config.is_pair ? this.options.pair : "all";
+    }
+
+    get missing_text() {
+      const { weighting } = this.options;
+      if (weighting === this.weighting) return "";
+      return ` Attention is shown instead of the chosen weight: ${this.config.no_values}.`;
     }
 
     draw() {
+      this.reckon();
       this.draw_lines();
+      this.controls.refresh();
       this.draw_place(this.hot ?? this.picked);
-      this.draw_marks();
+      qk_atlas.sentence_sheet.mark_places(this);
     }
 
     /** Draw all lines; hovering never comes here, it only fades the canvas. */
@@ -135,45 +196,38 @@
       const wanted = [threshold, theme, width, devicePixelRatio].join();
       if (wanted === this.drawn) return;
       this.drawn = wanted;
-      this.lines = pairs_above(this.weights, threshold);
-      const n_tokens = this.tokens.length;
-      const ratio = fit_canvas(this.canvas, width, n_tokens * row_height);
+      this.lines = pairs_above(this.shares, threshold);
+      const n_keys = this.counts.key;
+      const height = Math.max(this.counts.query, n_keys) * row_height;
+      const ratio = fit_canvas(this.canvas, width, height);
       const context = this.canvas.getContext("2d");
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, width, n_tokens * row_height);
+      context.clearRect(0, 0, width, height);
       context.strokeStyle = getComputedStyle(this.canvas).color;
       for (const pair of this.lines.pairs) {
-        const [x, y, ...rest] = curve(Math.floor(pair / n_tokens), pair % n_tokens, width);
-        context.globalAlpha = this.weights[pair];
+        const [x, y, ...rest] = curve(Math.floor(pair / n_keys), pair % n_keys, width);
+        context.globalAlpha = Math.min(this.shares[pair], 1);
         // Chromium draws hairlines five times faster, and lines this faint look the same.
-        context.lineWidth = this.weights[pair] < faint ? 1 : 1.5;
+        context.lineWidth = this.shares[pair] < faint ? 1 : 1.5;
         context.beginPath();
         context.moveTo(x, y);
         context.bezierCurveTo(...rest);
         context.stroke();
       }
-      this.draw_count();
-    }
-
-    draw_count() {
-      const { threshold } = this.options;
       const { pairs, n_pairs, share } = this.lines;
       this.note.textContent = count_text(pairs.length, n_pairs, threshold, share);
-      this.slider.value = String(thresholds.findLastIndex((step) => step <= threshold));
-      this.slider.setAttribute("aria-valuetext", String(threshold));
-      this.slider_text.textContent = String(threshold);
     }
 
     /** Show one token alone: its curves, the other column shaded and numbered, its table. */
     draw_place(place) {
       this.body.classList.toggle("qk-has-place", place !== null);
-      const values = place && weights_of(this.weights, this.tokens.length, place);
+      const values = place && weights_of(this.shares, this.counts.key, place);
       for (const side of ["query", "key"]) {
         this.shade(side, place?.side === other_side(side) ? values : null);
       }
       const weights = values ?? new Float32Array();
       this.draw_curves(place, weights);
-      this.draw_table(place, weights);
+      qk_atlas.sentence_sheet.fill_numbers(this, place, weights);
     }
 
     /** Shade a column by weight, with figures where a line would be drawn; null: clear it. */
@@ -207,63 +261,27 @@
       this.curves.replaceChildren(...paths);
     }
 
-    draw_table(place, values) {
-      const { numbers } = this.options;
-      this.numbers.setAttribute("aria-pressed", String(numbers));
-      this.table.hidden = !numbers;
-      if (!numbers) return;
-      if (!place) {
-        fill_table(this.table, "Point at a token to see its numbers.", [], []);
-        return;
-      }
-      const other = other_side(place.side);
-      const name = visible_text(this.tokens[place.position].text);
-      const rows = strongest(values, table_rows).map(({ position, weight }) => [
-        visible_text(this.tokens[position].text), String(position), format_weight(weight),
-      ]);
-      const caption = `${place.side} ${place.position} “${name}”: strongest of its `
-        + (other === "key" ? "keys" : "queries");
-      fill_table(this.table, caption, [other, "position", "weight"], rows);
-    }
-
-    /** Mark the hot and the picked token; one of all tokens can be reached by Tab. */
-    draw_marks() {
-      const { hot, picked } = this;
-      for (const button of this.marked) {
-        button.classList.remove("qk-hot", "qk-picked");
-        button.removeAttribute("aria-pressed");
-        button.tabIndex = -1;
-      }
-      const stop = this.button_at(hot ?? picked ?? { side: "query", position: 0 });
-      stop.tabIndex = 0;
-      this.marked = [stop];
-      if (hot) stop.classList.add("qk-hot");
-      this.reveal(picked);
-      if (!picked) return;
-      const button = this.button_at(picked);
-      button.classList.add("qk-picked");
-      button.setAttribute("aria-pressed", "true");
-      this.marked.push(button);
-    }
-
-    /** Scroll to a newly picked token: the map may pick one that is out of sight. */
-    reveal(picked) {
-      if (this.revealed === picked) return;
-      this.revealed = picked;
-      if (!picked) return;
-      const top = picked.position * row_height;
-      const { scrollTop, clientHeight } = this.scroll;
-      const is_seen = top >= scrollTop && top + 2 * row_height <= scrollTop + clientHeight;
-      if (!is_seen) this.scroll.scrollTop = top - clientHeight / 2;
-    }
-
     shown() {
-      const { threshold, numbers } = this.options;
-      const n_lines = this.lines?.pairs.length ?? 0;
-      const share = this.lines?.share ?? 0;
-      return { threshold, numbers, n_lines, share, n_curves: this.curves?.childElementCount ?? 0 };
+      const { threshold, numbers, filters } = this.options;
+      const { weighting, pair, counts = null, n_sequences = null } = this;
+      const hidden = counts && both((side) => this.hidden[side].flatMap((is, at) => (is ? [at] : [])));
+      return {
+        threshold, numbers, weighting, pair, filters: [...filters].sort(), hidden, counts,
+        n_sequences, n_lines: this.lines?.pairs.length ?? 0, share: this.lines?.share ?? 0,
+        n_curves: this.curves?.childElementCount ?? 0,
+      };
+    }
+
+    destroy() {
+      if (qk_atlas.views[this.element.id] === this) {
+        const { threshold, numbers, weighting, pair, filters, by_hand } = this.options;
+        chosen_before.set(this.element.id, {
+          threshold, numbers, weighting, pair, filters, by_hand, sequence: this.config.sequence,
+        });
+      }
+      super.destroy();
     }
   }
 
-  qk_atlas.bipartite.mount = (...of) => mount(SentenceView, ...of);
+  qk_atlas.bipartite.mount = (...of) => qk_atlas.panel.mount(SentenceView, ...of);
 })();

@@ -16,6 +16,12 @@
       "Shift and arrow keys": "move a 2-D map", "0 or double click": "whole map again",
       "click on a point": "its sequence", Escape: "let the chosen token go",
     },
+    "sentence and aggregate": {
+      "point at a token": "its weights alone; its point on the map",
+      "click on a token, Space": "hide it, or show it again; rows are taken anew over the keys left",
+      "click on its number, Enter": "ring it on the map, or let it go",
+      "arrow keys, Home, End": "from token to token", Escape: "let the chosen token go",
+    },
     everywhere: { "?": "this list", Tab: "from control to control" },
   };
 

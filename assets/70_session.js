@@ -9,21 +9,59 @@
   const faintest_line = 0.05; // weights below are not drawn on the map
 
   /**
+   * Return the tokens of a sequence that have queries and those that have keys.
+   * @param {object} tokens see tokens.json in architecture.md
+   * @param {number|null} sequence
+   * @returns {{query: number[], key: number[]}} tokens by position; both empty for no sequence
+   */
+  function sides_of(tokens, sequence) {
+    const first = sequence === null ? -1 : tokens.sequence.indexOf(sequence);
+    if (first < 0) return { query: [], key: [] };
+    const { length } = tokens.sequences[sequence];
+    const every = Array.from({ length }, (_, position) => first + position);
+    const of = (some) => some?.filter((token) => tokens.sequence[token] === sequence) ?? every;
+    return { query: of(tokens.query_tokens), key: of(tokens.key_tokens) };
+  }
+
+  /**
    * Return the strongest keys of each query of a sequence as lines between tokens.
-   * @param {Float32Array} weights (n * n) row = query
-   * @param {number} first token of the sequence
+   * @param {Float32Array} weights (n_queries * n_keys) row = query
+   * @param {{query: number[], key: number[]}} sides tokens by position
    * @returns {{query_token: number, key_token: number, weight: number}[]}
    */
-  function attention_lines(weights, first) {
-    const n = Math.round(Math.sqrt(weights.length));
-    const { strongest } = qk_atlas.attention;
-    return Array.from({ length: n }, (_, query) => {
-      const row = weights.subarray(query * n, (query + 1) * n);
-      return strongest(row, lines_per_query)
-        .filter(({ weight }) => weight >= faintest_line)
-        .map(({ position, weight }) => (
-          { query_token: first + query, key_token: first + position, weight }));
-    }).flat();
+  function attention_lines(weights, sides) {
+    const n_keys = sides.key.length;
+    const strong = new Float32Array(n_keys);
+    return sides.query.flatMap((query_token, query) => {
+      const row = weights.subarray(query * n_keys, (query + 1) * n_keys);
+      // Few keys of a long row are strong; only these are sorted.
+      row.forEach((weight, key) => { strong[key] = weight >= faintest_line ? weight : 0; });
+      return qk_atlas.attention.strongest(strong, lines_per_query).map(({ position, weight }) => (
+        { query_token, key_token: sides.key[position], weight }));
+    });
+  }
+
+  /**
+   * Return what stands at each position of a corpus, for means by position: the token that most
+   * sequences have there, where at least half of them do.
+   * @param {object} tokens see tokens.json
+   * @param {number[]|null} some tokens of one side; null: all
+   * @returns {{text: string, special: boolean}[]} by position
+   */
+  function usual_tokens(tokens, some) {
+    const counts = [];
+    for (const token of some ?? tokens.text.keys()) {
+      const at = (counts[tokens.position[token]] ??= { all: 0, of: new Map() });
+      at.all += 1;
+      at.of.set(tokens.text[token], (at.of.get(tokens.text[token]) ?? 0) + 1);
+      at.special ??= new Map();
+      at.special.set(tokens.text[token], tokens.special[token] === 1);
+    }
+    return counts.map(({ all, of, special }) => {
+      const [text, count] = [...of].reduce((a, b) => (b[1] > a[1] ? b : a));
+      const is_usual = count * 2 >= all;
+      return { text: is_usual ? text : "·", special: is_usual && special.get(text) };
+    });
   }
 
   /**
@@ -80,7 +118,7 @@
   }
 
   qk_atlas.session = {
-    attention_lines, neighbour, address, head_address, map_name, state_word, missing_title,
+    sides_of, attention_lines, usual_tokens, neighbour, address, head_address, map_name, state_word, missing_title,
     missing_text,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.session;

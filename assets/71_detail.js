@@ -1,5 +1,6 @@
 "use strict";
-// The sequence of the picked point beside the map: which panel shows it, with what.
+// What stands beside the map: which panel shows it, with what; the image of the picked point. The
+// sentence: 71_sentence.js.
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
@@ -25,7 +26,7 @@
   function put(id, kind, config, options, on_event) {
     const element = document.getElementById(id);
     if (!element) return;
-    const { lut_url, href, exports, ...identity } = config;
+    const { lut_url, href, exports, arriving, ...identity } = config;
     const shows = JSON.stringify(identity);
     if (element.dataset.shows !== shows || !qk_atlas.views[id]) {
       element.dataset.shows = shows;
@@ -35,18 +36,19 @@
   }
 
   /**
-   * Show the sequence of the picked point beside the map, and its attention lines on it.
+   * Show the image of the picked point beside the map, and its attention lines on it.
    * @param {object} state see `show` in 73_dash.js
    * @param {() => boolean} is_current whether this is still what the page shows
    */
-  async function show_sequence(state, is_current) {
+  async function show_image(state, is_current) {
     const { atlas, view, show } = state;
     const capture_url = `/api/${atlas.capture}`;
     const tokens = await tokens_of(atlas);
     if (!is_current()) return;
     const { sequence, layer, head } = view;
-    const first = sequence === null ? 0 : tokens.sequence.indexOf(sequence);
-    const length = first < 0 || sequence === null ? 0 : tokens.sequences[sequence].length;
+    const sides = session.sides_of(tokens, sequence);
+    const first = sides.query[0] ?? 0;
+    const { length } = sides.query;
     const weights_url = `${capture_url}/attention/${sequence}/${layer}/${head}.f32`;
     const place = view.token === null ? null : { side: view.side, position: view.token };
     put_panel(state, tokens, { first, length, weights_url, place });
@@ -55,16 +57,16 @@
     qk_atlas.views["head-view"]?.set({ picked });
     const lines = show.includes("lines")
       ? session.attention_lines(
-        await stage.fetch_array(weights_url, Float32Array, new AbortController().signal), first)
+        await stage.fetch_array(weights_url, Float32Array, new AbortController().signal), sides)
       : null;
     if (is_current()) qk_atlas.views["head-view"]?.set({ lines });
   }
 
   function put_panel({ atlas, view, theme }, tokens, { first, length, weights_url, place }) {
-    const [id, kind] = panel_kinds[atlas.modality];
+    const [id, kind] = panel_kinds.image;
     const { label } = tokens.sequences[view.sequence] ?? {};
     const config = {
-      title: atlas.modality === "image" ? "Image view" : "Sentence view",
+      title: "Image view",
       subtitle: `L${view.layer} H${view.head}${label ? ` · ${label}` : ""}`,
       tokens: Array.from({ length }, (_, position) => ({
         text: tokens.text[first + position], special: tokens.special[first + position] === 1,
@@ -86,5 +88,5 @@
     qk_atlas.views["head-view"]?.set({ hover_tokens });
   }
 
-  qk_atlas.detail = { panel_kinds, set_props, put, tokens_of, show_sequence };
+  qk_atlas.detail = { panel_kinds, set_props, put, tokens_of, remember, show_image };
 })();

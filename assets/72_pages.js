@@ -4,13 +4,14 @@
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
-  const { stage, session, export_menu, detail } = qk_atlas;
+  const { stage, session, export_menu, detail, sentence } = qk_atlas;
   const { panel_kinds, put, set_props, tokens_of } = detail;
 
   let now = null; // what is shown; see `show` in 73_dash.js
   let selected = { capture: null, indices: null }; // draw order is the same for all heads
   let passage = null; // the cell of the matrix out of which the next head grows
   let tool = "move";
+  let tab = "sequence"; // of the detail panel
 
   function drop(...names) {
     for (const id of names) qk_atlas.views[id]?.destroy();
@@ -100,7 +101,27 @@
     put("head-bar", "head_bar", bar, { tool }, on_head_bar_event);
     show_quality(state);
     show_selection();
-    detail.show_sequence(state, () => now === state).catch((error) => console.warn(error));
+    const show_sequence = atlas.modality === "image" ? detail.show_image : sentence.show;
+    show_sequence(state, () => now === state, about_of).catch((error) => console.warn(error));
+    show_mean();
+  }
+
+  /** Return where a panel of the head that is shown is from. */
+  function about_of() {
+    return provenance_of(now, `L${now.view.layer} H${now.view.head}`);
+  }
+
+  /** Show the means by position while their tab is open. */
+  function show_mean() {
+    if (now?.page !== "head" || now.missing || tab !== "aggregate") return;
+    const state = now;
+    sentence.show_mean(state, () => now === state, about_of).catch((error) => console.warn(error));
+  }
+
+  /** Note which tab of the detail panel is open. */
+  function turn_to(name) {
+    tab = name;
+    show_mean();
   }
 
   function head_exports({ atlas, view: { layer, head }, map }) {
@@ -195,7 +216,7 @@
       if (name !== page || missing) drop(...views);
     }
     if (!views_of[page] || missing) {
-      drop("sentence-view", "image-view", "selection-view");
+      drop("sentence-view", "aggregate-view", "image-view", "selection-view");
       return;
     }
     const [other] = panel_kinds[atlas.modality === "text" ? "image" : "text"];
@@ -204,5 +225,5 @@
     else show_head(state);
   }
 
-  qk_atlas.pages = { draw, go_to, open_head };
+  qk_atlas.pages = { draw, go_to, open_head, turn_to };
 })();

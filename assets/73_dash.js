@@ -27,7 +27,7 @@
   function view_of({ atlas, method, dims, encoding, palette, place, picked }) {
     return {
       model: atlas.model, corpus: atlas.corpus, normalisation: atlas.normalisation,
-      guidance: atlas.guidance, method, dims, encoding, palette, layer: place.layer, head: place.head,
+      part: atlas.part, guidance: atlas.guidance, method, dims, encoding, palette, layer: place.layer, head: place.head,
       sequence: picked?.sequence ?? null, token: picked?.position ?? null,
       side: picked?.side ?? "query",
     };
@@ -102,7 +102,10 @@
     return n_clicks;
   }
 
-  const tab_of = (value) => value;
+  function tab_of(value) {
+    pages.turn_to(value);
+    return value;
+  }
 
   document.addEventListener("keydown", (event) => {
     const typed = event.target.closest?.("input, textarea, select");

@@ -44,6 +44,8 @@ class AttentionCall:
     rotation : of rotary embeddings that were watched: "none", "caught", or "lost" when they are
         not found in query and key.
     unrotated : query and key before a rotation that was caught, shaped as they are.
+    value : (batch, n_value_heads, key_length, value_dim), not repeated; None where the fallback
+        did not see them.
     """
 
     module: str
@@ -57,6 +59,7 @@ class AttentionCall:
     window: int | None = None
     rotation: str = "none"
     unrotated: tuple[Tensor, Tensor] | None = None
+    value: Tensor | None = None
 
 
 @contextmanager
@@ -96,6 +99,7 @@ def recording(
             weights=weights,
             rotation=rotation,
             unrotated=unrotated,
+            value=value,
             **_settings(module, query, mask, kwargs),
         )
         on_call(call)

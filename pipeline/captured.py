@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -172,25 +173,64 @@ class Capture:
         InputError
             if the sequence or head does not exist.
         """
-        n_sequences = self.query_offset.size - 1
-        if not 0 <= sequence < n_sequences:
-            raise InputError(f"sequence: found {sequence}, expected 0 to {n_sequences - 1}")
-        objects = self.record["objects"]
+        self._check_sequence(sequence)
+        return self.head_attention(layer, head)(sequence)
+
+    def head_attention(self, layer: int, head: int) -> Callable[[int], Float32]:
+        """Open a head once; the function returns what `attention` does for each sequence."""
         is_other = self.record["rotary"] == "before"
         vectors = self._vectors(layer, head, "softmax_" if is_other else "")
-        queries = vectors.queries[slice(*self.query_offset[sequence : sequence + 2])]
-        keys = vectors.keys[slice(*self.key_offset[sequence : sequence + 2])]
-        additive, by_sequence = self.additive(layer, head), self._additive_rows(layer, head)
-        if by_sequence is not None:
-            additive = by_sequence.of_sequence(sequence)
-        sinks = objects["sinks"][layer]
-        return attention_weights(
-            queries,
-            keys,
-            self.layers[layer],
-            additive=None if additive is None else additive[: len(queries), : len(keys)],
-            sink=None if sinks is None else float(self._array(sinks)[head]),
-        )
+        by_position, by_sequence = self.additive(layer, head), self._additive_rows(layer, head)
+        sinks = self.record["objects"]["sinks"][layer]
+        sink = None if sinks is None else float(self._array(sinks)[head])
+
+        def weights_of(sequence: int) -> Float32:
+            queries = vectors.queries[slice(*self.query_offset[sequence : sequence + 2])]
+            keys = vectors.keys[slice(*self.key_offset[sequence : sequence + 2])]
+            additive = by_position if by_sequence is None else by_sequence.of_sequence(sequence)
+            fitted = None if additive is None else additive[: len(queries), : len(keys)]
+            return attention_weights(
+                queries, keys, self.layers[layer], additive=fitted, sink=sink
+            )  # fmt: skip
+
+        return weights_of
+
+    def head_value_norms(self, layer: int, head: int) -> Float32:
+        """Return the norms of the values of a head.
+
+        Returns
+        -------
+        (2, n_keys) float32: of each key's value, and of the value after the output projection;
+        not a number where they are not known (`LayerRecord.no_projection` says why).
+        """
+        self.cell(layer, head)
+        norms = np.full((2, int(self.record["n_keys"])), np.nan, dtype=np.float32)
+        rows = self.record["objects"].get("value_norms")  # a capture of before has none
+        if rows is not None and rows[layer] is not None:
+            found = self._array(rows[layer])
+            norms[: found.shape[0]] = found[:, head]
+        return norms
+
+    def value_norms(self, sequence: int, layer: int, head: int) -> Float32:
+        """Return the (2, n_keys) norms of the values of one sequence; see `head_value_norms`.
+
+        Raises
+        ------
+        InputError
+            if the sequence or head does not exist.
+        """
+        self._check_sequence(sequence)
+        keys = slice(*self.key_offset[sequence : sequence + 2])
+        return self.head_value_norms(layer, head)[:, keys]
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of texts, pairs or images."""
+        return self.query_offset.size - 1
+
+    def _check_sequence(self, sequence: int) -> None:
+        if not 0 <= sequence < self.n_sequences:
+            raise InputError(f"sequence: found {sequence}, expected 0 to {self.n_sequences - 1}")
 
     def strong_pairs(self, layer: int, head: int) -> tuple[Int64, Int64, Float32]:
         """Return every (query, key) pair of one sequence whose attention is above 0.01.
@@ -202,8 +242,9 @@ class Capture:
         """
         starts = np.stack([self.query_offset, self.key_offset], axis=1)[:-1]
         pairs, weights = [], []
+        weights_of = self.head_attention(layer, head)
         for sequence, start in enumerate(starts):
-            found = self.attention(sequence, layer, head)
+            found = weights_of(sequence)
             strong = np.nonzero(found > STRONG)
             pairs.append(np.stack(strong) + start[:, None])
             weights.append(found[strong])

@@ -120,6 +120,11 @@ def _word_kind(text: str) -> int:
     return WORD_KINDS.index("number" if classes == {"N"} else "word")
 
 
+def is_punctuation(text: str) -> bool:
+    """Tell whether a token consists of punctuation marks and symbols alone."""
+    return WORD_KINDS[_word_kind(text)] == "punctuation"
+
+
 def bare(text: str) -> str:
     """Return a token without the space or the `##` that says where it stands in a word."""
     stripped = text.strip()

@@ -18,6 +18,7 @@ from pipeline.layers import Batch, CheckedLayer, refuse_shape
 from pipeline.memory import is_out_of_memory
 from pipeline.models import LoadedModel
 from pipeline.objects import ArrayWriter
+from pipeline.projections import Projection
 from pipeline.records import LayerRecord, Progress
 from pipeline.store import Store
 from pipeline.survey import ROUTES, Survey, capturing, forward, survey
@@ -61,9 +62,12 @@ class LayerChecks:
                 refuse_shape(call, self.batch)
             return
         if call.module not in self.checked:
-            has_rotary = self._survey.rotation.get(call.module, "none") != "none"
             self.checked[call.module] = CheckedLayer(
-                call, self.batch, kind=self._inputs.part, has_rotary=has_rotary
+                call,
+                self.batch,
+                kind=self._inputs.part,
+                has_rotary=self._survey.rotation.get(call.module, "none") != "none",
+                projection=self._survey.projections.get(call.module, Projection()),
             )
         layer = self.checked[call.module]
         self.keep(layer, call, layer.check(call, self.batch))

@@ -2,7 +2,8 @@
 
 A product of two tensors that ends in a softmax is an attention module: its operands are queries and
 keys. What the model adds in between (masks, position biases, further content terms) is kept as one
-additive term. One sequence at a time, so that heads merged into the batch are told apart.
+additive term; what the weights are multiplied by next are the values. One sequence at a time, so
+that heads merged into the batch are told apart.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from pipeline.capture import AttentionCall
+from pipeline.operands import of_einsum, stored_once, values_of
 from pipeline.rotation import Rotations
 
 Tensor = torch.Tensor
@@ -102,6 +104,7 @@ class _Watcher(TorchFunctionMode):
         self._traces: dict[int, _Trace] = {}
         self._inside: list[str] = []
         self._seen: Counter[str] = Counter()
+        self._waiting: tuple[AttentionCall, Tensor] | None = None  # for its values
 
     def enter(self, module: Any, _: Any) -> None:
         """Note that a module begins."""
@@ -109,6 +112,7 @@ class _Watcher(TorchFunctionMode):
             self._seen.clear()
             self._traces.clear()
             self._inside.clear()
+            self._waiting = None
         if module in self._names:
             self._inside.append(self._names[module])
 
@@ -116,6 +120,8 @@ class _Watcher(TorchFunctionMode):
         """Note that a module ends."""
         if module in self._names and self._inside:
             self._inside.pop()
+        if module is self._model:
+            self._hand_out(None)
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -163,8 +169,14 @@ class _Watcher(TorchFunctionMode):
         first, second = args[-2:] if len(args) >= 2 else (None, None)
         if not isinstance(first, Tensor) or not isinstance(second, Tensor):
             return
+        if self._waiting is not None:
+            call, weights = self._waiting
+            value = values_of(call, weights, (args[0], first, second))
+            if value is not None:
+                self._hand_out(value)
+                return
         if name == "einsum":
-            operands = _of_einsum(args[0], first, second)
+            operands = of_einsum(args[0], first, second)
         else:
             has_heads = min(first.ndim, second.ndim) > 2
             operands = (first, second.transpose(-1, -2)) if has_heads else None
@@ -176,7 +188,7 @@ class _Watcher(TorchFunctionMode):
             for operand, factor in zip(operands, factors, strict=True)
         )
         if query.shape[0] % key.shape[0] == 0:
-            product = _Product(query, _stored_once(key), tuple(self._inside))
+            product = _Product(query, stored_once(key), tuple(self._inside))
             scale = float(kwargs.get("alpha", 1)) if name == "baddbmm" else 1.0
             self._note(result, scale * factors[0] * factors[1], product)
 
@@ -209,7 +221,17 @@ class _Watcher(TorchFunctionMode):
         rotation, unrotated = take(call.query, call.key)
         rest = _rest(call, args[0].reshape(shape))
         self._traces.clear()
-        self._on_call(replace(call, additive=rest, rotation=rotation, unrotated=unrotated))
+        self._hand_out(None)
+        call = replace(call, additive=rest, rotation=rotation, unrotated=unrotated)
+        self._waiting = call, weights
+
+    def _hand_out(self, value: Tensor | None) -> None:
+        """Pass on the call that waits, with its values where they were seen."""
+        if self._waiting is None:
+            return
+        call, _ = self._waiting
+        self._waiting = None
+        self._on_call(replace(call, value=value))
 
 
 def _rest(call: AttentionCall, scores: Tensor) -> Tensor | None:
@@ -229,33 +251,3 @@ def _rest(call: AttentionCall, scores: Tensor) -> Tensor | None:
         return None
     same = (rest - rest[:, :1]).abs() <= NOISE * size
     return rest[:, :1] if same.all() else rest
-
-
-def _of_einsum(equation: Any, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return the operands of `ibnd,jbnd->bnij` and its like as (..., i, d) and (..., j, d)."""
-    if not isinstance(equation, str) or "." in equation:
-        return None
-    inputs, _, output = equation.replace(" ", "").partition("->")
-    left, _, right = inputs.partition(",")
-    summed = [x for x in left if x in right and x not in output]
-    if len(output) < 3 or len(summed) != 1 or len({*left, *right}) != len(output) + 1:
-        return None
-    shared, row, column = output[:-2], output[-2], output[-1]
-    operands = []
-    for labels, own, tensor in ((left, row, first), (right, column, second)):
-        wanted = [*shared, own, summed[0]]
-        if sorted(labels) != sorted(wanted):
-            return None
-        operands.append(tensor.permute([labels.index(x) for x in wanted]))
-    return operands[0], operands[1]
-
-
-def _stored_once(key: Tensor) -> Tensor:
-    """Drop the copies of key heads that a model repeats for its query heads."""
-    n_heads = key.shape[0]
-    for groups in range(n_heads, 1, -1):
-        if n_heads % groups == 0:
-            grouped = key.view(n_heads // groups, groups, *key.shape[1:])
-            if torch.equal(grouped, grouped[:, :1].expand_as(grouped)):
-                return grouped[:, 0]
-    return key

@@ -13,6 +13,7 @@ from pipeline.capture import AttentionCall
 from pipeline.errors import CaptureError
 from pipeline.layers import Batch, CheckedLayer
 from pipeline.objects import ArrayWriter, ObjectRef
+from pipeline.projections import value_norms
 from pipeline.records import LayerRecord
 from pipeline.store import Store
 
@@ -38,6 +39,8 @@ class CapturedLayer:
         query by query; None where `additive` says it for every sequence.
     sinks : (n_heads,) float32 logits, or None.
     norms : (n_heads, n_queries + n_keys) float32 norms of queries, then of each head's keys.
+    value_norms : (1 or 2, n_heads, n_keys) float32 norm of the value of each key, then of the value
+        after the output projection where that was found; None where there are no values.
     """
 
     record: LayerRecord
@@ -49,6 +52,7 @@ class CapturedLayer:
     additive_rows: ObjectRef | None
     sinks: ObjectRef | None
     norms: NDArray[np.float32]
+    value_norms: ObjectRef | None
 
 
 class LayerFiles:
@@ -83,6 +87,10 @@ class LayerFiles:
         self._files = [open_file(shape) for shape in shapes * (2 if unrotated else 1)]
         self._norms = np.zeros((n_heads, n_queries + n_keys), dtype=np.float32)
         self._rows: ArrayWriter | None = None
+        self._values: ArrayWriter | None = None
+        if call.value is not None and n_heads % call.value.shape[1] == 0:
+            n_kinds = 1 if checked.projection.factor is None else 2
+            self._values = open_file((n_kinds, n_heads, n_keys))
 
     def write(self, call: AttentionCall, batch: Batch, additive: Tensor | None) -> None:
         """Write the rows of one batch, as `additive` was checked."""
@@ -94,6 +102,7 @@ class LayerFiles:
             offset = self._key_offset if place % 2 else self._query_offset
             _write_vectors(file, tensors[place], batch, offset)
         self._write_norms(batch, call.query.shape[1] // call.key.shape[1])
+        self._write_value_norms(call, batch)
 
     def publish(self, store: Store) -> CapturedLayer:
         """Publish all files."""
@@ -109,6 +118,7 @@ class LayerFiles:
             additive_rows=self._rows.publish() if self._rows else None,
             sinks=_put(store, self.checked.sinks),
             norms=self._norms,
+            value_norms=self._values.publish() if self._values else None,
         )
 
     def _write_norms(self, batch: Batch, groups: int) -> None:
@@ -121,6 +131,19 @@ class LayerFiles:
             start, end = self._key_offset[sequence : sequence + 2]
             norms = np.linalg.norm(keys[:, start:end], axis=2)
             self._norms[:, n_queries + start : n_queries + end] = np.repeat(norms, groups, axis=0)
+
+    def _write_value_norms(self, call: AttentionCall, batch: Batch) -> None:
+        if self._values is None:
+            return
+        if call.value is None:
+            raise CaptureError(
+                f"{call.module} gave no values after it had given some; expected them in every call"
+            )
+        n_heads = call.query.shape[1]
+        norms = value_norms(call.value, n_heads, self.checked.projection.factor).cpu().numpy()
+        for place, sequence in enumerate(batch.sequences):
+            start, end = self._key_offset[sequence : sequence + 2]
+            self._values.array[:, :, start:end] = norms[:, place, :, : end - start]
 
     def _write_additive(self, additive: Tensor | None, batch: Batch) -> None:
         n_heads = 1 if additive is None else additive.shape[1]

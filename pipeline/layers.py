@@ -15,6 +15,7 @@ import torch
 from pipeline.capture import AttentionCall, attention_weights
 from pipeline.errors import CaptureError
 from pipeline.masks import bias_kind, by_position, for_batch, mask_kind, of_tokens, same_additive
+from pipeline.projections import Projection
 from pipeline.records import LayerRecord
 
 # float32 against the model's own weights; 0 was seen on most families, 1e-6 on the rest.
@@ -69,9 +70,18 @@ class CheckedLayer:
     batch : of that call.
     kind : "self", "encoder", "decoder" or "cross".
     has_rotary : whether its queries and keys were rotated.
+    projection : what its weighted values are multiplied by.
     """
 
-    def __init__(self, call: AttentionCall, batch: Batch, *, kind: str, has_rotary: bool) -> None:
+    def __init__(
+        self,
+        call: AttentionCall,
+        batch: Batch,
+        *,
+        kind: str,
+        has_rotary: bool,
+        projection: Projection,
+    ) -> None:
         n_queries, n_keys = int(batch.query_lengths[0]), int(batch.key_lengths[0])
         self.rule = by_position(call.additive, n_queries, n_keys)
         self.has_rule = True
@@ -86,7 +96,11 @@ class CheckedLayer:
             "kind": kind,
             "has_rotary": has_rotary,
             "has_sinks": call.sinks is not None,
+            "value_dim": 0 if call.value is None else call.value.shape[3],
+            "projection": projection.module,
+            "no_projection": projection.reason,
         }
+        self.projection = projection
         self._window = call.window
         self._error_max = np.zeros(call.query.shape[1])
         self._variation_sum = np.zeros(call.query.shape[1])
@@ -161,9 +175,9 @@ def refuse_shape(call: AttentionCall, batch: Batch) -> None:
 
 
 def check_finite(call: AttentionCall) -> None:
-    """Refuse queries and keys that are not finite, naming the layer."""
-    for name, tensor in (("queries", call.query), ("keys", call.key)):
-        if not torch.isfinite(tensor).all():
+    """Refuse queries, keys and values that are not finite, naming the layer."""
+    for name, tensor in (("queries", call.query), ("keys", call.key), ("values", call.value)):
+        if tensor is not None and not torch.isfinite(tensor).all():
             raise CaptureError(
                 f"{call.module} produced {name} that are not finite numbers; expected finite "
                 "activations. Check the weights, or use another dtype"

@@ -153,6 +153,9 @@ class LayerRecord:
     bias : "none", "ALiBi", "relative", "by position", or "by content" where it differs between
         sequences (as the position terms of DeBERTa, which are products of their own).
     has_rotary, has_sinks : whether queries and keys were rotated; whether a sink takes weight.
+    value_dim : width of a value; 0 where values were not found.
+    projection : module that the weighted values are multiplied by; "" where it was not found.
+    no_projection : why it was not found; "" where it was.
     """
 
     module: str
@@ -168,6 +171,9 @@ class LayerRecord:
     bias: str = "none"
     has_rotary: bool = False
     has_sinks: bool = False
+    value_dim: int = 0
+    projection: str = ""
+    no_projection: str = ""
 
     def key_head(self, head: int) -> int:
         """Return the key head that a query head reads (grouped-query attention)."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.aggregate import Aggregate, aggregate, why_not
 from pipeline.atlas import Atlas, read_atlas, read_coordinates
 from pipeline.builds import Builds
 from pipeline.captured import Capture, read_capture
@@ -62,6 +63,7 @@ class Service:
         self._capture = lru_cache(maxsize=16)(self._read_capture)
         self._encoding = lru_cache(maxsize=32)(self._encode)
         self._unit_points = lru_cache(maxsize=4)(self._read_unit_points)
+        self._aggregate = lru_cache(maxsize=16)(self._average)  # 64 MB at 1,024 tokens
         self._maps: dict[str, MapView] = {}
 
     def models(self) -> list[ModelState]:
@@ -77,18 +79,26 @@ class Service:
         found = self._store.records("atlas")
         return sorted(found, key=lambda record: -record["created_s"])
 
-    def find_atlas(self, model: str, corpus: str, normalisation: str) -> Atlas | None:
+    def find_atlas(
+        self, model: str, corpus: str, normalisation: str, part: str = PARTS[0]
+    ) -> Atlas | None:
         """Return the newest atlas of a model and a corpus by name, None if there is none.
 
-        Of encoder-decoder models the encoder; vectors as the softmax receives them.
+        Vectors are those that the softmax receives. The part counts for encoder-decoder models
+        only: others have one.
         """
         wanted = (model, corpus, normalisation)
         for record in self.atlases():
             names = (record["model"], record["corpus"], record["normalisation"])
-            usual = record["part"] not in PARTS[1:] and record["rotary"] == ROTARY[0]
+            usual = record["part"] in (part, "self") and record["rotary"] == ROTARY[0]
             if names == wanted and usual:
                 return self.atlas(record["key"])
         return None
+
+    def has_parts(self, model: str) -> bool | None:
+        """Tell whether a model is an encoder-decoder model; None until an atlas of it is there."""
+        found = [record["part"] for record in self.atlases() if record["model"] == model]
+        return found[0] in PARTS if found else None
 
     def atlas(self, key: str) -> Atlas:
         """Open an atlas by its id.
@@ -193,6 +203,16 @@ class Service:
         nearest = np.argsort(-closeness, kind="stable")[:N_NEIGHBOURS]
         return nearest.astype(np.int64)
 
+    def aggregate(
+        self, capture_key: str, layer: int, head: int, *, weighting: str, left_out: frozenset[str]
+    ) -> Aggregate:
+        """Return mean attention by position; see `pipeline.aggregate.aggregate`."""
+        return self._aggregate(capture_key, layer, head, weighting, left_out)
+
+    def why_no_aggregate(self, capture_key: str) -> str:
+        """Say why a corpus has no means by position; "" when it has."""
+        return why_not(self.capture(capture_key))
+
     def head_arrays(self, atlas_key: str, layer: int, head: int) -> dict[str, Any]:
         """Return what is known of one head; see `pipeline.exports.head_arrays`."""
         return head_arrays(self._store, atlas_key, layer, head)
@@ -229,6 +249,13 @@ class Service:
 
     def _read_unit_points(self, atlas_key: str, layer: int, head: int) -> NDArray[np.float32]:
         return self.atlas(atlas_key).unit_points(layer, head)
+
+    def _average(
+        self, key: str, layer: int, head: int, weighting: str, left_out: frozenset[str]
+    ) -> Aggregate:
+        return aggregate(
+            self.capture(key), layer, head, weighting=weighting, left_out=sorted(left_out)
+        )  # fmt: skip
 
     def _encode(self, capture_key: str, name: str) -> Encoding:
         return encode(self.capture(capture_key), name)

@@ -158,6 +158,7 @@ def _layer_objects(layers: list[CapturedLayer], store: Store) -> dict[str, Any]:
     """Return what was written of all layers, None where a layer has no such file."""
     names = (
         "queries", "keys", "softmax_queries", "softmax_keys", "additive", "additive_rows", "sinks",
+        "value_norms",
     )  # fmt: skip
     refs = {name: [getattr(layer, name) for layer in layers] for name in names}
     files = {name: [ref and ref.to_json() for ref in row] for name, row in refs.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.fallback import intercepting
 from pipeline.inputs import ModelInputs
 from pipeline.layers import Batch, check_finite, refuse_shape
 from pipeline.models import LoadedModel
+from pipeline.projections import Projection, ProjectionFinder, finding_projections
 from pipeline.rotation import catching_rotations
 
 # Relative to the norm of the last hidden state; other attention kernels sum in another order.
@@ -35,11 +37,13 @@ class Survey:
     rotation : module name -> "none", "caught" or "lost", in order of the forward pass.
     hidden_state_difference : of the last hidden state under capture to that of the model with its
         default attention, relative to its norm.
+    projections : module name -> what its weighted values are multiplied by.
     """
 
     route: str
     rotation: dict[str, str]
     hidden_state_difference: float
+    projections: dict[str, Projection]
 
 
 def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
@@ -60,23 +64,30 @@ def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
         rotation: dict[str, str] = {}
 
         def note(
-            call: AttentionCall, batch: Batch = batch, seen: dict[str, str] = rotation
+            call: AttentionCall,
+            finder: ProjectionFinder,
+            batch: Batch = batch,
+            seen: dict[str, str] = rotation,
         ) -> None:
             if batch.fits(call):
                 check_finite(call)
                 seen[call.module] = call.rotation
+                finder.expect(call)
             elif inputs.part == "self":
                 refuse_shape(call, batch)
 
         expected = _own(tower, features)
         try:
-            with capturing(tower, note, route=route, unrotated=True):
+            with finding_projections(tower) as finder, capturing(
+                tower, partial(note, finder=finder), route=route, unrotated=True
+            ):  # fmt: skip
                 hidden = forward(tower, features)
         except CaptureError as error:
             found.append(str(error))
             continue
         if len(rotation) >= wanted:
-            return Survey(route, rotation, _difference(hidden, expected, batch, inputs.part))
+            difference = _difference(hidden, expected, batch, inputs.part)
+            return Survey(route, rotation, difference, finder.found)
         found.append(f"{len(rotation)} of {wanted} layers were caught by the {route}")
     raise CaptureError(
         f"{type(tower).__name__} cannot be captured: {'; '.join(found)}; expected every layer to "

@@ -85,6 +85,8 @@ def story(found: dict[str, Any]) -> list[str]:
     for place, row in enumerate(found["layers"]):
         extra = [f"softcap {row['softcap']:g}"] if row["softcap"] else []
         extra += ["sinks"] if row["has_sinks"] else []
+        extra += ["no values"] if not row["value_dim"] else []
+        extra += ["no output projection"] if not row["projection"] else []
         lines.append(
             f"{place:5}  {row['error']:.1e}  {row['kind']:8} {row['n_heads']:4} "
             f"{row['n_kv_heads']:4} {row['head_dim']:5} {row['scaling']:<7.4g} "

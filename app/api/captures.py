@@ -98,6 +98,7 @@ def token_columns(capture: Capture) -> dict[str, Any]:
         "sequence": tokens.sequence_index.tolist(),
         "position": tokens.token_index.tolist(),
         "special": tokens.is_special.astype(int).tolist(),
+        "segment": tokens.segment.tolist(),
         "row": tokens.row.tolist(),
         "column": tokens.column.tolist(),
         "grid": tokens.grid,

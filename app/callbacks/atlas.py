@@ -12,7 +12,11 @@ from app.view_state import ViewState, parse
 from pipeline.atlas import Atlas
 from pipeline.errors import PipelineError
 from pipeline.service import Service
-from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES
+from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES, PARTS
+
+WORDS_OF_PARTS = {
+    "encoder": "the encoder of ", "decoder": "the decoder of ", "cross": "the cross-attention of ",
+}  # fmt: skip
 
 
 def register(app: Dash, service: Service) -> None:
@@ -20,7 +24,7 @@ def register(app: Dash, service: Service) -> None:
 
     @app.callback(
         Output(ids.MODEL, "options"), Output(ids.CORPUS, "options"),
-        Output(ids.MODEL, "value"), Output(ids.CORPUS, "value"),
+        Output(ids.MODEL, "value"), Output(ids.CORPUS, "value"), Output(ids.PART, "value"),
         Output(ids.NORMALISATION, "value"), Output(ids.GUIDANCE, "value"),
         Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
         Output(ids.ENCODING, "value"), Output(ids.PALETTE, "value"),
@@ -37,7 +41,7 @@ def register(app: Dash, service: Service) -> None:
         if state.sequence is not None and state.token is not None:
             picked = {"sequence": state.sequence, "position": state.token, "side": state.side}
         return (
-            models, corpora, state.model, state.corpus, state.normalisation,
+            models, corpora, state.model, state.corpus, state.part, state.normalisation,
             state.guidance, method, state.dims,
             state.encoding, state.palette, {"layer": state.layer, "head": state.head}, picked,
             [html.P(notice) for notice in notices],
@@ -45,23 +49,32 @@ def register(app: Dash, service: Service) -> None:
 
     @app.callback(
         Output(ids.ATLAS, "data"), Output(ids.JOB, "data"), Output(ids.ENCODING, "options"),
-        Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"),
+        Output(ids.PART_FIELD, "hidden"),
+        Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"), Input(ids.PART, "value"),
         Input(ids.NORMALISATION, "value"), Input(ids.GUIDANCE, "value"), Input(ids.STAGE, "data"),
         State(ids.ENCODING, "value"),
         prevent_initial_call=True,
     )  # fmt: skip
     def open_atlas(
-        model: Any, corpus: Any, normalisation: Any, guidance: Any, _stage: Any, encoding: Any
+        model: Any,
+        corpus: Any,
+        part: Any,
+        normalisation: Any,
+        guidance: Any,
+        _stage: Any,
+        encoding: Any,
     ) -> tuple[Any, ...]:
         if not (isinstance(model, str) and isinstance(corpus, str)):
-            return no_update, no_update, no_update
+            return no_update, no_update, no_update, no_update
         job = service.builds.last(model, corpus)
         share = guidance if guidance in GUIDANCES else DEFAULT_GUIDANCE
-        description = describe(service, model, corpus, normalisation or "faithful", share)
+        wanted = part if part in PARTS else PARTS[0]
+        description = describe(service, model, corpus, normalisation or "faithful", share, wanted)
         is_live = job is not None and job.is_live
         is_shown = is_live or (job is not None and job.state == "interrupted")
         options = encoding_options(description.get("encodings"), encoding)
-        return description | {"building": is_live}, job.id if job and is_shown else None, options
+        job_id = job.id if job and is_shown else None
+        return description | {"building": is_live}, job_id, options, not description["has_parts"]
 
 
 def encoding_options(encodings: dict[str, tuple[str, str]] | None, chosen: Any) -> Any:
@@ -80,29 +93,35 @@ def describe(
     corpus: str,
     normalisation: str,
     guidance: float = DEFAULT_GUIDANCE,
+    part: str = PARTS[0],
 ) -> dict[str, Any]:
     """Return what the scripts need to draw an atlas, or the words that say it is not there.
 
     Returns
     -------
-    Names; and when the atlas exists `capture`, `maps` ({"tsne_2": {key, complete}}), `cells`,
-    `rows`, `columns`, `n_tokens`, `modality`, `grid`, `summary`.
+    Names; `has_parts`, whether there are parts to choose from; and when the atlas exists
+    `capture`, `maps` ({"tsne_2": {key, complete}}), `cells`, `rows`, `columns`, `n_tokens`,
+    `modality`, `grid`, `summary`.
     """
     names = {"model": model, "corpus": corpus, "normalisation": normalisation,
-             "guidance": guidance}  # fmt: skip
+             "guidance": guidance, "part": part, "has_parts": False}  # fmt: skip
     try:
-        atlas = service.find_atlas(model, corpus, normalisation)
+        has_parts = service.has_parts(model)
+        # Until something of a model is built, only the address can know that it has parts.
+        names["has_parts"] = part != PARTS[0] if has_parts is None else has_parts
+        atlas = service.find_atlas(model, corpus, normalisation, part)
     except PipelineError as error:
         return names | {"missing": str(error)}
     if atlas is None:
-        return names | {"missing": f"There is no atlas of {model} on {corpus} yet."}
+        what = WORDS_OF_PARTS[part] if names["has_parts"] else ""
+        return names | {"missing": f"There is no atlas of {what}{model} on {corpus} yet."}
     return names | _drawable(service, atlas, guidance)
 
 
 def usual_method(service: Service, state: ViewState) -> str:
     """Return the default method if all its maps are there, else PCA, which is there first."""
     try:
-        atlas = service.find_atlas(state.model, state.corpus, state.normalisation)
+        atlas = service.find_atlas(state.model, state.corpus, state.normalisation, state.part)
         maps = service.map_sets(atlas.key, guidance=state.guidance) if atlas else {}
     except PipelineError:
         maps = {}
@@ -146,6 +165,8 @@ def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]
         "grid": capture.tokens.grid,
         "encodings": service.encodings(capture.record["key"]),
         "provenance": _provenance(atlas),
+        "kind": capture.record["part"],
+        "no_aggregate": service.why_no_aggregate(capture.record["key"]),
         "error": capture.record["reconstruction_error_max"],
         "summary": f"{len(capture.cells)} heads · {capture.n_points:,} points each · "
         f"{corpus['n_sequences']} {'images' if corpus['modality'] == 'image' else 'sequences'}",
@@ -159,4 +180,5 @@ def _provenance(atlas: Atlas) -> dict[str, Any]:
         "model": record["model"], "revision": capture["model"]["revision"],
         "corpus": record["corpus"], "corpus_sha256": capture["corpus"]["sha256"],
         "normalisation": record["normalisation"], "seed": record["seed"], "atlas": atlas.key,
+        **({} if record["part"] == "self" else {"part": record["part"]}),
     }  # fmt: skip

@@ -52,6 +52,8 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
         there = isinstance(atlas, dict) and "capture" in atlas
         maps = {"methods": (method,), "dims": (dims,)} if there else {}
         maps |= {"guidance": guidance} if guidance in GUIDANCES else {}
+        has_parts = isinstance(atlas, dict) and atlas.get("has_parts") is True
+        maps |= {"part": atlas.get("part")} if has_parts else {}
         if not (allow_any_model or is_offered(service, model, corpus)):
             return no_update, NOT_OFFERED
         return _submit(service, model, corpus, normalisation=normalisation or "faithful", **maps)

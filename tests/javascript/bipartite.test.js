@@ -3,7 +3,7 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 
-const { count_text, curve, moved, word_pieces } = require("../../assets/30_bipartite.js");
+const { count_text, curve, how_text, moved, word_pieces } = require("../../assets/30_bipartite.js");
 
 const words = (...texts) => texts.map((text) => ({ text, special: /^\[.*\]$/.test(text) }));
 
@@ -43,27 +43,50 @@ test("a word does not continue a special token", () => {
   assert.deepEqual(word_pieces(tokens), [false, false, false]);
 });
 
+const counts = { query: 5, key: 3 };
+
 test("arrows up and down stay inside the sequence", () => {
-  const first = { side: "key", position: 0 };
-  const last = { side: "key", position: 4 };
-  assert.deepEqual(moved(first, "ArrowUp", 5), first);
-  assert.deepEqual(moved(last, "ArrowDown", 5), last);
-  assert.deepEqual(moved(first, "ArrowDown", 5), { side: "key", position: 1 });
+  const [first, last] = [{ side: "query", position: 0 }, { side: "query", position: 4 }];
+  assert.deepEqual(moved(first, "ArrowUp", counts), first);
+  assert.deepEqual(moved(last, "ArrowDown", counts), last);
+  assert.deepEqual(moved(first, "ArrowDown", counts), { side: "query", position: 1 });
 });
 
-test("arrows left and right choose the column of queries or of keys", () => {
+test("arrows left and right choose the column, at the last token where it is shorter", () => {
   const place = { side: "key", position: 2 };
-  assert.deepEqual(moved(place, "ArrowLeft", 5), { side: "query", position: 2 });
-  assert.deepEqual(moved(place, "ArrowRight", 5), place);
+  assert.deepEqual(moved(place, "ArrowLeft", counts), { side: "query", position: 2 });
+  assert.deepEqual(moved(place, "ArrowRight", counts), place);
+  assert.deepEqual(moved({ side: "query", position: 4 }, "ArrowRight", counts), { side: "key", position: 2 });
 });
 
-test("Home and End lead to the first and the last token", () => {
-  const place = { side: "query", position: 2 };
-  assert.deepEqual(["Home", "End"].map((key) => moved(place, key, 5).position), [0, 4]);
+test("Home and End lead to the first and the last token of a side", () => {
+  const found = ["query", "key"].map((side) => (
+    ["Home", "End"].map((key) => moved({ side, position: 1 }, key, counts).position)));
+  assert.deepEqual(found, [[0, 4], [0, 2]]);
 });
 
 test("other keys are left to the page", () => {
-  assert.equal(moved({ side: "query", position: 2 }, "Tab", 5), null);
+  assert.equal(moved({ side: "query", position: 2 }, "Tab", counts), null);
+});
+
+const plain = { weighting: "attention", hidden: { query: 0, key: 0 }, is_mean: false, has_sinks: false, pair: "all" };
+
+test("attention as it is needs no words", () => {
+  assert.equal(how_text(plain), "");
+});
+
+test("what was hidden and what rows are divided by is said", () => {
+  assert.equal(how_text({ ...plain, weighting: "value", hidden: { query: 1, key: 2 } }),
+    "attention × ‖v‖, each row divided by its sum; 1 query and 2 keys hidden: rows are taken anew "
+    + "over the keys that are left.");
+  assert.equal(how_text({ ...plain, hidden: { query: 2, key: 0 } }), "2 queries hidden.");
+});
+
+test("sinks, means and pairs are explained", () => {
+  assert.match(how_text({ ...plain, has_sinks: true }), /the rest goes to the sink, which stays/);
+  assert.match(how_text({ ...plain, has_sinks: true, weighting: "value" }), /adds nothing/);
+  assert.match(how_text({ ...plain, is_mean: true }), /mean over the sequences/);
+  assert.match(how_text({ ...plain, pair: "A→B" }), /only A→B is shown, its weights unchanged/);
 });
 
 test("the count names threshold, lines and their share", () => {

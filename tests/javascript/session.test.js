@@ -11,12 +11,42 @@ const defaults = { model: "minilm", method: "tsne", dims: 2, layer: 0, head: 0, 
 
 test("each query has lines to its two strongest keys, none below 0.05", () => {
   const weights = Float32Array.from([0.5, 0.3, 0.2, 0.96, 0.04, 0, 0.03, 0.03, 0.94]);
-  const lines = session.attention_lines(weights, 10);
+  const lines = session.attention_lines(weights, { query: [10, 11, 12], key: [10, 11, 12] });
   assert.deepEqual(
     lines.map(({ query_token, key_token }) => [query_token, key_token]),
     [[10, 10], [10, 11], [11, 10], [12, 12]],
   );
   assert.ok(Math.abs(lines[0].weight - 0.5) < 1e-6);
+});
+
+test("lines of cross-attention lead from target tokens to source tokens", () => {
+  const lines = session.attention_lines(Float32Array.of(0.9, 0.06, 0.04), { query: [7], key: [3, 4, 5] });
+  assert.deepEqual(lines.map(({ query_token, key_token }) => [query_token, key_token]), [[7, 3], [7, 4]]);
+});
+
+// Two sequences of cross-attention: source a b, target c; source a, target c d.
+const cross = {
+  text: ["a", "b", "c", "a", "c", "d"], sequence: [0, 0, 0, 1, 1, 1], position: [0, 1, 0, 0, 0, 1],
+  special: [0, 0, 1, 0, 1, 0], query_tokens: [2, 4, 5], key_tokens: [0, 1, 3],
+  sequences: [{ length: 3 }, { length: 3 }],
+};
+const own = { ...cross, position: [0, 1, 2, 0, 1, 2], query_tokens: null, key_tokens: null };
+
+test("the sides of a sequence are its tokens, or those that ask and those that are asked", () => {
+  assert.deepEqual(session.sides_of(own, 1), { query: [3, 4, 5], key: [3, 4, 5] });
+  assert.deepEqual(session.sides_of(cross, 1), { query: [4, 5], key: [3] });
+  assert.deepEqual(session.sides_of(own, null), { query: [], key: [] });
+  assert.deepEqual(session.sides_of(own, 9), { query: [], key: [] });
+});
+
+test("a position of a mean is named where half of the sequences agree", () => {
+  assert.deepEqual(session.usual_tokens(own, null).map(({ text }) => text), ["a", "b", "c"]);
+  assert.deepEqual(session.usual_tokens({ ...own, text: ["a", "b", "c", "x", "y", "z"] }, null)
+    .map(({ text }) => text), ["a", "b", "c"]);
+  const three = { text: ["a", "b", "c"], position: [0, 0, 0], special: [0, 0, 0] };
+  assert.deepEqual(session.usual_tokens(three, null), [{ text: "·", special: false }]);
+  assert.deepEqual(session.usual_tokens(cross, cross.query_tokens),
+    [{ text: "c", special: true }, { text: "d", special: false }]);
 });
 
 test("neighbours lie in the grid, holes and edges have none", () => {

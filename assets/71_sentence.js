@@ -1,0 +1,133 @@
+"use strict";
+// The sentence of the picked point beside the map, its lines on the map, and means by position.
+
+(() => {
+  const qk_atlas = globalThis.qk_atlas;
+  const { stage, session, detail } = qk_atlas;
+
+  const sentence_id = "sentence-view";
+  const mean_id = "aggregate-view";
+  const cross_names = { query: "decoder (queries)", key: "encoder (keys)" };
+  const never = () => new AbortController().signal;
+
+  let shown = null; // what the sentence view was last put there for
+
+  const layers_of = (atlas) => detail.remember(`/api/${atlas.capture}/layers.json`);
+  const named = (make_one) => ({ query: make_one("query"), key: make_one("key") });
+
+  /** Return what both views of a head have in common. */
+  function common_config({ atlas, view }, facts) {
+    return { ...facts[view.layer], side_names: atlas.kind === "cross" ? cross_names : null };
+  }
+
+  /**
+   * Show the sentence of the picked point beside the map, and its attention lines on it.
+   * @param {object} state see `show` in 73_dash.js
+   * @param {() => boolean} is_current whether this is still what the page shows
+   * @param {() => object} about where the head is from, for exports
+   */
+  async function show(state, is_current, about) {
+    const { atlas, view } = state;
+    const { sequence, layer, head } = view;
+    const capture_url = `/api/${atlas.capture}`;
+    const weights_url = `${capture_url}/attention/${sequence}/${layer}/${head}.f32`;
+    const arriving = sequence === null || shows_already(weights_url)
+      ? null : stage.fetch_array(weights_url, Float32Array, never());
+    arriving?.catch(() => {}); // the view tells, if it still wants them
+    const [tokens, facts] = await Promise.all([detail.tokens_of(atlas), layers_of(atlas)]);
+    if (!is_current()) return;
+    const sides = session.sides_of(tokens, sequence);
+    const place = view.token === null ? null : { side: view.side, position: view.token };
+    const config = sentence_config(state, { tokens, sides, facts });
+    Object.assign(config, {
+      weights_url, values_url: `${capture_url}/values/${sequence}/${layer}/${head}.f32`, arriving,
+      exports: exports_of(sentence_id, about),
+    });
+    detail.put(sentence_id, "bipartite", config, { picked: place, theme: state.theme },
+      (event) => on_event(event, sequence, sides));
+    shown = { state, sides };
+    if (!sides.query.length) return;
+    const token = place && sides[place.side][place.position];
+    if (token !== undefined) {
+      qk_atlas.views["head-view"]?.set({ picked: place && { token, side: place.side } });
+    }
+    draw_lines_on_map();
+  }
+
+  const shows_already = (url) => qk_atlas.views[sentence_id]?.config.weights_url === url;
+
+  function sentence_config(state, { tokens, sides, facts }) {
+    const { atlas, view } = state;
+    const { label } = tokens.sequences[view.sequence] ?? {};
+    const of_side = named((side) => sides[side].map((token) => ({
+      text: tokens.text[token], special: tokens.special[token] === 1,
+      segment: tokens.segment[token],
+    })));
+    return {
+      ...common_config(state, facts), sides: of_side, tokens: of_side.query,
+      title: `Sentence view (L${view.layer} H${view.head})`, subtitle: label ?? "",
+      sequence: `${atlas.capture} ${view.sequence}`,
+      is_pair: atlas.kind === "self" && of_side.query.some(({ segment }) => segment === 1),
+    };
+  }
+
+  /** Draw the lines that the sentence view shows on the map; none before they are there. */
+  function draw_lines_on_map() {
+    const { state, sides } = shown;
+    const { shares } = qk_atlas.views[sentence_id] ?? {};
+    const is_whole = shares?.length === sides.query.length * sides.key.length;
+    const lines = state.show.includes("lines") && is_whole
+      ? session.attention_lines(shares, sides) : null;
+    qk_atlas.views["head-view"]?.set({ lines });
+  }
+
+  function on_event({ type, side, position }, sequence, sides) {
+    if (type === "weights") {
+      if (shown) draw_lines_on_map();
+    } else if (type === "pick") {
+      detail.set_props("shell-picked", { data: { sequence, position, side } });
+    } else {
+      const hover_tokens = position === null ? [] : [{ token: sides[side][position], side }];
+      qk_atlas.views["head-view"]?.set({ hover_tokens });
+    }
+  }
+
+  /** Show mean attention by position over all sequences; see `show`. */
+  async function show_mean(state, is_current, about) {
+    const { atlas, view } = state;
+    const [tokens, facts] = await Promise.all([detail.tokens_of(atlas), layers_of(atlas)]);
+    if (!is_current()) return;
+    const sides = atlas.no_aggregate ? { query: [], key: [] }
+      : named((side) => session.usual_tokens(tokens, tokens[`${side}_tokens`]));
+    const n_sequences = tokens.sequences.length;
+    const what = atlas.modality === "image" ? "images" : "sequences";
+    const config = {
+      ...common_config(state, facts), sides, tokens: sides.query, is_mean: true, is_pair: false,
+      title: `Aggregate view (L${view.layer} H${view.head})`,
+      subtitle: `${n_sequences} ${what}, by position`,
+      sequence: atlas.capture, empty_text: atlas.no_aggregate || undefined,
+      weights_url: `/api/${atlas.capture}/aggregate/${view.layer}/${view.head}.f32`,
+      filter_names: filter_names(tokens), exports: exports_of(mean_id, about),
+    };
+    detail.put(mean_id, "bipartite", config, { theme: state.theme }, () => {});
+  }
+
+  /** Name the boxes by all tokens of the corpus: a mean has no tokens of its own. */
+  function filter_names(tokens) {
+    const { filters, is_of } = qk_atlas.weighting;
+    return Object.fromEntries(filters.map((filter) => {
+      const kept = tokens.text.flatMap((text, token) => {
+        const special = tokens.special[token] === 1;
+        return is_of(filter, { text, special }, tokens.position[token])
+          ? [{ text, special, position: tokens.position[token] }] : [];
+      });
+      return [filter, qk_atlas.weighting.name_of(filter, kept)];
+    }));
+  }
+
+  function exports_of(id, about) {
+    return qk_atlas.sentence_export.exports_of(() => qk_atlas.views[id], about);
+  }
+
+  qk_atlas.sentence = { show, show_mean };
+})();
