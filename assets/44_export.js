@@ -138,6 +138,8 @@
     element.replaceChildren(menu);
   }
 
-  qk_atlas.export_menu = { csv_cell, csv_text, caption_of, file_name, save_csv, save_png, save_svg, fill };
+  qk_atlas.export_menu = {
+    csv_cell, csv_text, caption_of, file_name, save, save_csv, save_png, save_svg, fill,
+  };
   if (typeof module !== "undefined") module.exports = qk_atlas.export_menu;
 })();
