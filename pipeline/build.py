@@ -19,6 +19,7 @@ from pipeline.corpora import load_corpus
 from pipeline.device import resolve_device
 from pipeline.heads import MapSet
 from pipeline.maps import finish_heads, open_map_set, project_pca_sets, qualities
+from pipeline.orders import order_stage, read_orders
 from pipeline.records import Progress
 from pipeline.specs import AtlasSpec
 from pipeline.stages import Clock, Request, atlas_stage, capture_stage
@@ -76,6 +77,8 @@ def build_atlas(
         with clock.stage("pca"):
             pca_sets = [m for m in request.map_sets if m.spec.method == "pca"]
             project_pca_sets(atlas, pca_sets, report=report)
+        with clock.stage("order"):
+            order_stage(atlas, report)
         with clock.stage("maps"):
             n_workers = os.cpu_count() or 1
             finish_heads(
@@ -103,6 +106,8 @@ def find_built(
     if store.get_record(request.atlas_key) is None:
         return None
     if any(qualities(store, map_set) is None for map_set in request.map_sets):
+        return None
+    if request.corpus.modality == "image" and read_orders(store, request.atlas_key) is None:
         return None
     return summary(read_atlas(store, request.atlas_key), request.map_sets, per_head=per_head)
 
