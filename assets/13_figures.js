@@ -17,6 +17,13 @@
     mixing_queries: "mixing around queries",
     mixing_keys: "mixing around keys",
     norm_spread: "spread of norms",
+    order_hue: "patches ordered by hue",
+    order_brightness: "patches ordered by brightness",
+    order_frequency: "patches ordered by frequency",
+    order_angle: "patches ordered by angle",
+    order_row: "patches ordered by row",
+    order_column: "patches ordered by column",
+    order_neighbour_patches: "neighbour patches together",
   };
 
   /** Return a figure in words. */

@@ -60,8 +60,14 @@
     return opaque > 0 ? Math.min(weight / opaque, 1) : 0;
   }
 
+  /** Say where a token is: the place of a patch and its label, the name of a special token. */
+  function place_name({ text, row, column, label }) {
+    if (row < 0) return qk_atlas.attention.visible_text(text);
+    return `row ${row}, column ${column}${label ? ` (${label})` : ""}`;
+  }
+
   qk_atlas.image_panel = {
-    patch_at, patch_positions, moved_patch, largest_of_patches, opacity_of,
+    patch_at, patch_positions, moved_patch, largest_of_patches, opacity_of, place_name,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.image_panel;
 })();

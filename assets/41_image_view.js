@@ -1,146 +1,84 @@
 "use strict";
-// Image view: the attention of one head over the patches of one image, as heat on the image.
+// Image view: the attention of one head over one image. Heat of one patch, the strongest key of
+// each patch, or all strong flows.
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
 
-  const table_rows = 5;
+  const few_rows = 5; // of the table, until all are asked for
+  const rows_max = 600;
+  const flows_max = 3000; // drawn at most, the strongest; more would only cover the image
 
   const { format_weight, other_side, strongest, visible_text, weights_of } = qk_atlas.attention;
-  const { largest_of_patches, moved_patch, opacity_of, patch_at, patch_positions } =
-    qk_atlas.image_panel;
+  const { largest_of_patches, opacity_of, place_name } = qk_atlas.image_panel;
+  const { arrivals, faintest, flows_at, share_of, strong_flows, strongest_keys } = qk_atlas.image_flows;
   const { make } = qk_atlas.stage;
-  const { Panel, fill_table, load_weights, make_svg, mount } = qk_atlas.panel;
+  const { Panel, fill_table, load_weights, mount } = qk_atlas.panel;
+  const { image_tools } = qk_atlas;
 
-  /** Say where a token is: the place of a patch, the name of a special token. */
-  function place_name({ text, row, column }) {
-    return row < 0 ? visible_text(text) : `row ${row}, column ${column}`;
+  /** Return a place as "row, column", for tables. */
+  function short_name({ text, row, column, label }) {
+    if (row < 0) return visible_text(text);
+    return `${row}, ${column}${label ? ` ${label}` : ""}`;
   }
 
   /**
-   * config: {image_url, grid: [rows, columns], tokens: {text, special, row, column}[] in sequence
-   * order, row -1 where there is no patch, weights or weights_url, title, subtitle}.
-   * options: picked, hot (places), side ("query" | "key"), contrast, grid_shown.
+   * config: {image_url, grid: [rows, columns], tokens: {text, special, row, column, label?}[] in
+   * sequence order, row -1 where there is no patch, weights or weights_url, title, subtitle,
+   * provenance?: what exports say, label_source?: where patch labels are from}.
+   * options: picked, hot (places), side ("query" | "key"), mode ("patch" | "strongest" | "flows"),
+   * threshold (of "flows"), contrast, grid_shown, all_rows.
    * events: {type: "hover" | "pick", side, position}, both null when nothing is left.
    */
   class ImageView extends Panel {
     constructor(element, config, on_event, kept) {
-      const { side = "query", contrast = false, grid_shown = false } = kept;
-      super(element, config, on_event, { side, contrast, grid_shown });
+      super(element, config, on_event, { ...image_tools.chosen(kept) });
     }
 
     get empty_text() {
       return "No image chosen yet. Click a patch on the map to see how its image attends.";
     }
 
-    /** "query" or "key": what a click picks and the heat belongs to. */
+    /** "query" or "key": what a click picks, and whose heat or flows are told. */
     get side() {
       return this.picked?.side ?? this.options.side;
     }
 
+    get shows_flows() {
+      return this.options.mode !== "patch";
+    }
+
     build() {
-      this.positions = patch_positions(this.tokens, this.config.grid);
-      this.build_tools();
-      this.build_stage();
-      this.build_specials();
+      this.controls = new image_tools.Tools(this.options, {
+        on_set: (options) => this.set(options),
+        on_turn: (side) => this.turn(side),
+        exports: qk_atlas.image_exports?.of(this) ?? [],
+      });
+      this.tools.append(this.controls.element);
+      this.stage = new qk_atlas.image_stage.ImageStage(this.config, {
+        on_point: (position) => this.point_at(position),
+        on_leave: () => this.hover(null),
+        on_pick: (position) => this.pick_position(position),
+        picked: () => this.picked?.position,
+      });
+      this.boxes = new image_tools.Boxes(this.tokens, this.stage.handlers);
       const row = make("div", "qk-image-row");
-      row.append(this.stage, this.specials);
+      row.append(this.stage.element, this.boxes.element);
+      this.legend = new image_tools.Legend();
       this.readout = make("p", "qk-readout");
       this.table = make("table", "qk-table");
-      this.body.append(row, this.build_bar(), this.readout, this.table);
-    }
-
-    build_tools() {
-      const toggle = (text, on_click) => {
-        const button = make("button", "qk-button", text, { type: "button" });
-        button.addEventListener("click", on_click);
-        return button;
-      };
-      this.sides = {
-        query: toggle("as query", () => this.turn("query")),
-        key: toggle("as key", () => this.turn("key")),
-      };
-      const segments = make("div", "qk-segments", "", { role: "group", "aria-label": "side" });
-      segments.append(this.sides.query, this.sides.key);
-      this.contrast = toggle("contrast", () => this.set({ contrast: !this.options.contrast }));
-      this.grid = toggle("grid", () => this.set({ grid_shown: !this.options.grid_shown }));
-      this.tools.append(segments, this.contrast, this.grid);
-    }
-
-    build_stage() {
-      const [rows, columns] = this.config.grid;
-      this.image = make("img", "qk-image", "", { alt: "the image as the model saw it" });
-      this.heat = make("canvas", "qk-heat", "", { width: columns, height: rows });
-      const svg = make_svg("svg", {
-        class: "qk-grid", viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none",
+      this.more = make("button", "qk-button", "", { type: "button" });
+      this.more.addEventListener("click", () => this.set({ all_rows: !this.options.all_rows }));
+      const scroll = make("div", "qk-table-scroll", "", {
+        tabindex: "0", role: "region", "aria-label": "weights as a table",
       });
-      const lines = [];
-      for (let row = 1; row < rows; row += 1) lines.push(`M0 ${row}H${columns}`);
-      for (let column = 1; column < columns; column += 1) lines.push(`M${column} 0V${rows}`);
-      svg.append(make_svg("path", { d: lines.join("") }));
-      this.frames = { hot: make("div", "qk-patch-frame qk-faint"), picked: make("div", "qk-patch-frame") };
-      this.stage = make("div", "qk-stage", "", {
-        role: "application", tabindex: "0",
-        "aria-label": `Image of ${rows} by ${columns} patches; arrow keys move the picked patch`,
-      });
-      this.stage.append(this.image, this.heat, svg, this.frames.hot, this.frames.picked);
-      this.listen();
+      scroll.append(this.table);
+      this.body.append(row, this.legend.element, this.readout, scroll, this.more);
     }
 
-    listen() {
-      const position_at = (event) => {
-        const box = this.stage.getBoundingClientRect();
-        return this.position_of(
-          patch_at(event.clientX - box.left, event.clientY - box.top, box, this.config.grid),
-        );
-      };
-      this.stage.addEventListener("pointermove", (event) => this.point_at(position_at(event)));
-      this.stage.addEventListener("pointerleave", () => this.hover(null));
-      this.stage.addEventListener("click", (event) => this.pick_position(position_at(event)));
-      this.stage.addEventListener("keydown", (event) => {
-        const token = this.tokens[this.picked?.position];
-        const patch = moved_patch(token, event.key, this.config.grid);
-        if (!patch) return;
-        event.preventDefault();
-        const position = this.position_of(patch);
-        if (position !== this.picked?.position) this.pick_position(position);
-      });
-    }
-
-    build_specials() {
-      this.specials = make("div", "qk-specials");
-      this.boxes = new Map();
-      this.tokens.forEach(({ text, row }, position) => {
-        if (row >= 0) return;
-        const name = visible_text(text);
-        const box = make("button", "qk-special-box", "", { type: "button", title: name });
-        box.append(make("span", "qk-swatch"), make("span", "qk-name", name), make("span", ""));
-        box.addEventListener("pointermove", () => this.point_at(position));
-        box.addEventListener("pointerleave", () => this.hover(null));
-        box.addEventListener("click", () => this.pick_position(position));
-        this.boxes.set(position, box);
-        this.specials.append(box);
-      });
-    }
-
-    build_bar() {
-      this.bar_end = make("span", "");
-      this.bar_mark = make("span", "qk-bar-mark");
-      this.bar_text = make("div", "qk-bar-text");
-      const ramp = make("span", "qk-ramp");
-      ramp.append(this.bar_mark);
-      this.bar = make("div", "qk-colour-bar");
-      this.bar.append(make("span", "", "0"), ramp, this.bar_end, this.bar_text);
-      return this.bar;
-    }
-
-    position_of([row, column]) {
-      return this.positions[row * this.config.grid[1] + column];
-    }
-
-    /** What the pointer reads while a query is picked is a key, and the other way round. */
+    /** While a query is picked, the heat under the pointer is of a key, and the other way round. */
     point_at(position) {
-      const side = this.picked ? other_side(this.side) : this.side;
+      const side = this.picked && !this.shows_flows ? other_side(this.side) : this.side;
       this.hover(position < 0 ? null : { side, position });
     }
 
@@ -156,117 +94,156 @@
     }
 
     async load(signal) {
-      this.image.src = this.config.image_url;
-      const arrived = this.image.decode().catch(() => {
-        throw new Error("the image did not arrive");
-      });
-      const [weights] = await Promise.all([load_weights(this.config, signal), arrived]);
+      const [weights] = await Promise.all(
+        [load_weights(this.config, signal), this.stage.load(this.config.image_url)]);
       return weights;
     }
 
+    /** Return the flows of the mode, whatever is picked. */
+    all_flows() {
+      const { mode, threshold } = this.options;
+      const wanted = `${mode} ${threshold}`;
+      if (this.flows_for !== wanted) {
+        this.flows_for = wanted;
+        this.flows = [];
+        if (mode === "strongest") this.flows = strongest_keys(this.weights, this.tokens);
+        if (mode === "flows") this.flows = strong_flows(this.weights, this.tokens.length, threshold);
+      }
+      return this.flows;
+    }
+
     draw() {
-      const { picked, side } = this;
+      const { picked, hot, side } = this;
       const { contrast, grid_shown } = this.options;
-      const values = picked && weights_of(this.weights, this.tokens.length, picked);
-      this.largest = values ? largest_of_patches(values, this.positions) : 0;
+      this.values = picked && !this.shows_flows
+        ? weights_of(this.weights, this.tokens.length, picked) : null;
+      this.largest = this.values ? largest_of_patches(this.values, this.stage.positions) : 0;
       this.opaque = contrast && picked ? this.largest : 1;
-      this.body.classList.toggle("qk-has-place", picked !== null);
+      this.body.classList.toggle("qk-has-place", picked !== null && !this.shows_flows);
+      this.body.classList.toggle("qk-has-flows", this.shows_flows);
       this.body.classList.toggle("qk-grid-shown", grid_shown);
-      this.sides.query.setAttribute("aria-pressed", String(side === "query"));
-      this.sides.key.setAttribute("aria-pressed", String(side === "key"));
-      this.contrast.setAttribute("aria-pressed", String(contrast));
-      this.grid.setAttribute("aria-pressed", String(grid_shown));
-      this.draw_heat(values);
-      this.draw_specials(values);
-      this.draw_frame(this.frames.picked, picked);
-      this.draw_frame(this.frames.hot, this.hot);
-      this.draw_bar();
-      this.draw_words(values);
-      this.draw_table(values);
+      this.controls.show({ ...this.options, side });
+      qk_atlas.image_paint.draw_heat(this.stage.heat, this.values, this.tokens, this.opaque);
+      this.draw_flows();
+      this.draw_boxes();
+      this.stage.draw_frame("picked", picked);
+      this.stage.draw_frame("hot", hot);
+      this.draw_words();
+      this.draw_table();
     }
 
-    draw_heat(values) {
-      const context = this.heat.getContext("2d");
-      context.clearRect(0, 0, this.heat.width, this.heat.height);
-      if (!values) return;
-      context.fillStyle = getComputedStyle(this.heat).color;
-      this.tokens.forEach(({ row, column }, position) => {
-        if (row < 0) return;
-        context.globalAlpha = opacity_of(values[position], this.opaque);
-        context.fillRect(column, row, 1, 1);
-      });
-    }
-
-    draw_specials(values) {
-      for (const [position, box] of this.boxes) {
-        const weight = values ? values[position] : 0;
-        box.style.setProperty("--qk-heat", String(opacity_of(weight, this.opaque)));
-        box.lastChild.textContent = values ? format_weight(weight) : "";
-        box.setAttribute("aria-pressed", String(this.picked?.position === position));
-        const hot = this.hot?.position === position ? " qk-hot" : "";
-        box.className = `qk-special-box qk-of-${this.side}${hot}`;
+    /** Draw the flows, those of the picked or hot patch in full before the others. */
+    draw_flows() {
+      const flows = this.all_flows();
+      this.told = flows_at(flows, this.picked);
+      const most = flows.reduce((max, { weight }) => Math.max(max, weight), 0);
+      const least = this.options.mode === "flows" ? this.options.threshold : faintest;
+      this.range = [least, most];
+      const shown = [...flows].sort((a, b) => b.weight - a.weight).slice(0, flows_max);
+      this.n_left_out = flows.length - shown.length;
+      const { clientWidth, clientHeight } = this.stage.image;
+      const at = this.picked ?? this.hot;
+      const look = { range: this.range, is_wide: this.options.mode === "flows", is_faint: at !== null };
+      const same = [this.flows_for, look.is_faint, clientWidth, clientHeight, this.options.theme].join(" ");
+      if (this.rest_for !== same) {
+        this.rest_for = same;
+        this.counts = this.stage.draw_flows("rest", shown, look);
+      }
+      const chosen = at ? flows_at(flows, at) : [];
+      this.stage.draw_flows("chosen", chosen, { ...look, is_faint: false });
+      if (this.picked && this.hot && this.shows_flows) {
+        this.stage.draw_flows("chosen", [...chosen, ...flows_at(flows, this.hot)], { ...look, is_faint: false });
       }
     }
 
-    draw_frame(frame, place) {
-      const token = place && this.tokens[place.position];
-      frame.hidden = !token || token.row < 0;
-      if (frame.hidden) return;
-      const [rows, columns] = this.config.grid;
-      frame.classList.toggle("qk-of-query", place.side === "query");
-      frame.classList.toggle("qk-of-key", place.side === "key");
-      frame.style.top = `${(100 * token.row) / rows}%`;
-      frame.style.left = `${(100 * token.column) / columns}%`;
-      frame.style.width = `${100 / columns}%`;
-      frame.style.height = `${100 / rows}%`;
-    }
-
-    draw_bar() {
-      const { contrast } = this.options;
-      const largest = format_weight(this.largest);
-      const advice = this.largest < 0.1 ? ", faint: try contrast" : "";
-      this.bar.hidden = !this.picked;
-      this.bar_end.textContent = contrast ? `≥ ${largest}` : "1";
-      this.bar_mark.style.left = `${opacity_of(this.largest, this.opaque) * 100}%`;
-      this.bar_text.textContent = contrast
-        ? `contrast: all weights divided by the largest patch, ${largest}`
-        : `opacity = weight; largest patch ${largest}${advice}`;
-    }
-
-    draw_words(values) {
-      const { hot, picked, side } = this;
-      if (!picked) {
-        this.note.textContent = "Click a patch to see where it attends.";
-      } else {
-        const name = place_name(this.tokens[picked.position]);
-        const does = side === "query" ? "what it attends to" : "who attends to it";
-        this.note.textContent = `${side} at ${name}: ${does}`;
-      }
-      const has_weight = picked && hot && hot.side !== picked.side;
-      const weight = has_weight ? `: weight ${format_weight(values[hot.position])}` : "";
-      const asked = picked ? "Point at a patch to read its weight." : "";
-      this.readout.textContent = hot
-        ? `${hot.side} at ${place_name(this.tokens[hot.position])}${weight}` : asked;
-    }
-
-    draw_table(values) {
-      this.table.hidden = !values;
-      if (!values) return;
-      const rows = strongest(values, table_rows).map(({ position, weight }) => {
-        const { text, row, column } = this.tokens[position];
-        const place = row < 0 ? ["–", "–"] : [String(row), String(column)];
-        return [visible_text(text), ...place, format_weight(weight)];
+    draw_boxes() {
+      const arrived = this.shows_flows ? arrivals(this.told, this.tokens.length) : null;
+      this.boxes.draw({
+        side: this.side, picked: this.picked, hot: this.hot,
+        heat_of: (position) => (this.values ? opacity_of(this.values[position], this.opaque) : 0),
+        text_of: (position) => {
+          if (arrived) return `□ ${arrived[position]}`;
+          return this.values ? format_weight(this.values[position]) : "";
+        },
       });
+    }
+
+    draw_words() {
+      const { picked, side, told, largest, opaque, range, n_left_out } = this;
+      const { mode, threshold, contrast } = this.options;
+      this.note.textContent = image_tools.note_of(
+        { mode, threshold, side, token: picked && this.tokens[picked.position] });
+      const n_rows = mode === "flows" ? this.tokens.length : this.stage.positions.length;
+      this.legend.draw({
+        mode, contrast, largest, opaque, range, is_shown: this.shows_flows || picked !== null,
+        n_flows: told.length, n_rows, share: share_of(told, picked ? 1 : n_rows), n_left_out,
+        is_picked: picked !== null, strongest: this.strongest_weight(),
+      });
+      this.readout.textContent = this.reading();
+    }
+
+    /** Return the greatest weight of all; 0 before the weights are here. */
+    strongest_weight() {
+      this.greatest ??= this.weights.reduce((max, weight) => Math.max(max, weight), 0);
+      return this.greatest;
+    }
+
+    /** Return what is said of the place below the pointer. */
+    reading() {
+      const { hot, picked, values } = this;
+      if (!hot) return picked || this.shows_flows ? "Point at a patch to read its weights." : "";
+      const name = `${hot.side} at ${place_name(this.tokens[hot.position])}`;
+      if (!this.shows_flows) {
+        const has_weight = picked && hot.side !== picked.side;
+        return has_weight ? `${name}: weight ${format_weight(values[hot.position])}` : name;
+      }
+      const here = flows_at(this.all_flows(), hot);
+      const other = other_side(hot.side);
+      if (here.length === 0) return `${name}: nothing that is drawn`;
+      const top = here.reduce((a, b) => (b.weight > a.weight ? b : a));
+      const where = top[other] === hot.position ? "itself" : place_name(this.tokens[top[other]]);
+      const way = hot.side === "query" ? "to" : "from";
+      const rest = here.length > 1 ? `, and ${here.length - 1} more` : "";
+      return `${name}: ${format_weight(top.weight)} ${way} ${where}${rest}`;
+    }
+
+    draw_table() {
+      const { caption, headings, rows } = this.table_of(this.options.all_rows ? rows_max : few_rows);
+      const total = this.shows_flows ? this.told.length : this.values?.filter((w) => w > 0).length;
+      this.table.parentElement.hidden = !rows?.length;
+      this.more.hidden = !(total > few_rows);
+      this.more.textContent = this.options.all_rows
+        ? "fewer rows" : `all ${Math.min(total, rows_max).toLocaleString("en")} rows`;
+      if (rows?.length) fill_table(this.table, caption, headings, rows);
+    }
+
+    /** Return the strongest weights as a table of words. */
+    table_of(most) {
       const other = other_side(this.side);
+      if (this.shows_flows) {
+        const name = (position) => short_name(this.tokens[position]);
+        const rows = [...this.told].sort((a, b) => b.weight - a.weight).slice(0, most)
+          .map(({ query, key, weight }) => [name(query), name(key), format_weight(weight)]);
+        return { caption: "Strongest flows, by row and column", headings: ["query", "key", "weight"], rows };
+      }
+      if (!this.values) return {};
+      const rows = strongest(this.values, most).map(({ position, weight }) => {
+        const { text, row, column, label } = this.tokens[position];
+        const place = row < 0 ? ["–", "–"] : [String(row), String(column)];
+        const what = row >= 0 && label ? label : visible_text(text);
+        return [what, ...place, format_weight(weight)];
+      });
       const caption = other === "key" ? "Strongest keys" : "Strongest queries";
-      fill_table(this.table, caption, [other, "row", "column", "weight"], rows);
+      return { caption, headings: [other, "row", "column", "weight"], rows };
     }
 
     shown() {
-      const { contrast, grid_shown } = this.options;
+      const { side, largest = 0, opaque = 1, told = [], counts = {}, range = null } = this;
       const { grid } = this.config;
-      const { side, largest = 0, opaque = 1 } = this;
-      return { grid, side, contrast, grid_shown, max_weight: largest, opaque };
+      return {
+        ...image_tools.chosen(this.options), grid, side, max_weight: largest, opaque,
+        n_flows: told.length, counts, range, n_rows: this.table?.rows.length ?? 0,
+      };
     }
   }
 

@@ -73,7 +73,7 @@
         row: tokens.row[first + position], column: tokens.column[first + position],
       })),
       weights_url, grid: tokens.grid,
-      image_url: `/api/${atlas.capture}/image/${view.sequence}.png`,
+      ...(atlas.modality === "image" && qk_atlas.image_config.of(atlas, view, label)),
     };
     put(id, kind, config, { picked: place, theme },
       (event) => on_panel_event(event, view.sequence, first));

@@ -22,6 +22,7 @@ from pipeline.device import resolve_device
 from pipeline.errors import MemoryShortage
 from pipeline.heads import MapSet
 from pipeline.maps import finish_heads, open_map_set, project_pca_sets, qualities
+from pipeline.orders import order_stage, read_orders
 from pipeline.records import Progress
 from pipeline.specs import AtlasSpec
 from pipeline.stages import Clock, Request, atlas_stage, capture_stage
@@ -94,6 +95,8 @@ def _make(request: Request, store: Store, report: Report) -> Atlas:
         with clock.stage("pca"):
             pca_sets = [m for m in request.map_sets if m.spec.method == "pca"]
             project_pca_sets(atlas, pca_sets, report=report)
+        with clock.stage("order"):
+            order_stage(atlas, report)
         with clock.stage("maps"):
             n_workers = os.cpu_count() or 1
             finish_heads(
@@ -121,6 +124,8 @@ def find_built(
     if store.get_record(request.atlas_key) is None:
         return None
     if any(qualities(store, map_set) is None for map_set in request.map_sets):
+        return None
+    if request.corpus.modality == "image" and read_orders(store, request.atlas_key) is None:
         return None
     return summary(read_atlas(store, request.atlas_key), request.map_sets, per_head=per_head)
 

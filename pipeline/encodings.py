@@ -5,17 +5,16 @@ The norm, which differs from head to head, and colours themselves are not here.
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.captured import Capture
 from pipeline.errors import InputError
+from pipeline.patches import angles, brightness, hue, mean_colours
 
 Float64 = NDArray[np.float64]
 Values = NDArray[np.float64]
@@ -40,6 +39,7 @@ IMAGE = {
     "column": ("column", "sequential"),
     "hue": ("mean hue of the patch", "cyclic"),
     "brightness": ("mean brightness of the patch", "sequential"),
+    "angle": ("angle of the pattern in the patch", "cyclic"),
     "norm": ("norm of the vector", "sequential"),
 }
 
@@ -86,7 +86,7 @@ def encode(capture: Capture, name: str) -> Encoding:
         return Encoding("type", np.zeros(capture.n_tokens))
     if name.startswith("field_"):
         return _field(capture, int(name.removeprefix("field_")))
-    if name in ("picture", "hue", "brightness"):
+    if name in ("picture", "hue", "brightness", "angle"):
         return _patch_colours(capture, name)
     found: Encoding = _MAKERS[name](capture)
     return found
@@ -166,39 +166,18 @@ def _place(capture: Capture, place: NDArray[np.int64], axis: int, word: str) -> 
 
 
 def _patch_colours(capture: Capture, name: str) -> Encoding:
-    """Return mean colours of patches; special tokens have none."""
-    tokens = capture.tokens
-    grid = tokens.grid or (1, 1)
-    colours = np.full((capture.n_tokens, 3), np.nan)
-    for sequence, start in enumerate(tokens.sequence_offset[:-1]):
-        places = np.flatnonzero(tokens.row[start : tokens.sequence_offset[sequence + 1]] >= 0)
-        means = _patch_means(capture.image(sequence), grid)
-        here = places + start
-        colours[here] = means[tokens.row[here], tokens.column[here]]
+    """Return what the pixels of patches show; special tokens have none."""
+    if name == "angle":
+        turns = ("0°, upright", "30°", "60°", "90°, level", "120°", "150°")
+        return Encoding("cyclic", angles(capture), turns)
+    colours = mean_colours(capture)
     if name == "picture":
         red, green, blue = (np.rint(colours.T * np.array([[7], [7], [3]]))).astype(np.float64)
         return Encoding("picture", red * 32 + green * 4 + blue)
     if name == "brightness":
-        light = colours @ [0.2126, 0.7152, 0.0722]
-        return Encoding("sequential", light, ("black", "middle grey", "white"))
-    return Encoding("cyclic", _hue(colours), ("red", "yellow", "green", "cyan", "blue", "magenta"))
-
-
-def _patch_means(png: bytes, grid: tuple[int, int]) -> Float64:
-    """Return the (rows, columns, 3) mean colours of the patches of an image, 0 .. 1."""
-    with Image.open(io.BytesIO(png)) as image:
-        size = (grid[1], grid[0])
-        small = image.convert("RGB").resize(size, Image.Resampling.BOX)
-        return np.asarray(small, dtype=np.float64) / 255
-
-
-def _hue(colours: Float64) -> Float64:
-    """Return the (n,) hue of colours as a share of the circle; NaN for greys."""
-    angle = np.arctan2(
-        np.sqrt(3) * (colours[:, 1] - colours[:, 2]), 2 * colours[:, 0] - colours[:, 1:].sum(axis=1)
-    )
-    is_grey = colours.max(axis=1) - colours.min(axis=1) < 0.02
-    return np.where(is_grey, np.nan, angle / (2 * np.pi) % 1)
+        words = ("black", "middle grey", "white")
+        return Encoding("sequential", brightness(colours), words)
+    return Encoding("cyclic", hue(colours), ("red", "yellow", "green", "cyan", "blue", "magenta"))
 
 
 def _fields(capture: Capture) -> dict[str, list[str | float]]:

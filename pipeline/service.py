@@ -26,6 +26,7 @@ from pipeline.inspection import Inspection
 from pipeline.jobs import JobTable
 from pipeline.live import Live
 from pipeline.map_view import MapView, read_map_view
+from pipeline.orders import read_orders
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
@@ -158,6 +159,10 @@ class Service:
         self._store.note_use(view.record)
         self._store.note_use(view.capture.record)
         return view
+
+    def orders(self, atlas_key: str) -> list[dict[str, float]] | None:
+        """Return by what each head orders patches; see `pipeline.orders.read_orders`."""
+        return read_orders(self._store, atlas_key)
 
     def prefer(self, atlas_key: str, heads: Iterable[tuple[int, int]]) -> None:
         """Ask that a running build makes the maps of these (layer, head) next, the first first.

@@ -13,7 +13,9 @@ from pipeline.errors import InputError
 
 SCHEMA = 1
 # Raise a stage's number in the change that alters what it computes.
-STAGE_VERSIONS = {"capture": 3, "atlas": 2, "pca": 1, "umap": 4, "tsne": 4, "quality": 2}
+STAGE_VERSIONS = {
+    "capture": 3, "atlas": 2, "pca": 1, "umap": 4, "tsne": 4, "quality": 2, "order": 1,
+}  # fmt: skip
 
 METHODS = ("pca", "umap", "tsne")
 DIMS = (2, 3)

@@ -85,6 +85,13 @@ def tiny_atlas(tiny_store: Store, hub_cache: Path, tiny_corpus: Path) -> dict[st
 
 
 @pytest.fixture(scope="session")
+def image_atlas(tiny_store: Store, hub_cache: Path) -> dict[str, Any]:
+    """The summary of an atlas of a tiny ViT (4 x 4 patches) on 8 gradients of hue."""
+    return build(tiny_store, hub_cache, model="tiny/vit", corpus="gradients", limit=8,
+                 methods=("pca",), dims=(2,))  # fmt: skip
+
+
+@pytest.fixture(scope="session")
 def real_store(tmp_path_factory: pytest.TempPathFactory, conversions: Path) -> Store:
     """An empty store that has the kept conversions."""
     root = tmp_path_factory.mktemp("real-store")

@@ -45,8 +45,11 @@ def _add_map_routes(api: Blueprint, service: Service) -> None:
     @api.get("/<key>/cells.json")
     def cells(key: str) -> Response:
         view = map_of(key)
-        response = Response(json.dumps(cell_list(view)), mimetype=JSON)
-        if view.measured:
+        orders = service.orders(view.record["atlas"])
+        response = Response(json.dumps(cell_list(view, orders)), mimetype=JSON)
+        # Orders of an older atlas are measured when it is built again.
+        is_final = orders is not None or view.capture.record["corpus"]["modality"] != "image"
+        if view.measured and is_final:
             return immutable(response)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -89,8 +92,13 @@ def shorten(coordinates: Array, frame: dict[str, Any], depth: str) -> Array:
     return np.clip(np.rint(scaled), 0, steps).astype(dtype)
 
 
-def cell_list(view: MapView) -> dict[str, Any]:
-    """Return frames, quality and norm range of every head that is computed, None for others."""
+def cell_list(view: MapView, orders: list[dict[str, float]] | None = None) -> dict[str, Any]:
+    """Return frames, quality and norm range of every head that is computed, None for others.
+
+    Parameters
+    ----------
+    orders : further figures of each head, which do not depend on the map.
+    """
     norms = view.capture.norms()
     rows = [
         cell
@@ -98,9 +106,11 @@ def cell_list(view: MapView) -> dict[str, Any]:
             "layer": cell["layer"],
             "head": cell["head"],
             **cell["frame"],
-            "quality": cell["quality"] or {},
+            "quality": (cell["quality"] or {}) | order,
             "norm_range": [float(norm.min()), float(norm.max())],
         }
-        for cell, norm in zip(view.cells, norms, strict=True)
+        for cell, norm, order in zip(
+            view.cells, norms, orders or [{}] * len(view.cells), strict=True
+        )
     ]
     return {"complete": view.complete, "dims": view.record["dims"], "cells": rows}

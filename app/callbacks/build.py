@@ -22,7 +22,7 @@ STAGES = {
     "": "waiting", "prepare": "preparing the model", "convert": "converting the model",
     "wait": "waiting for another build", "load": "loading the model",
     "capture": "capturing attention", "normalise": "normalising", "pca": "PCA",
-    "maps": "laying out maps",
+    "order": "measuring how heads order patches", "maps": "laying out maps",
 }  # fmt: skip
 
 

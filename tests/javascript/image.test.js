@@ -3,8 +3,9 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 
+require("../../assets/28_attention.js");
 const {
-  largest_of_patches, moved_patch, opacity_of, patch_at, patch_positions,
+  largest_of_patches, moved_patch, opacity_of, patch_at, patch_positions, place_name,
 } = require("../../assets/40_image.js");
 
 const grid = [2, 3]; // rows, columns: neither square nor symmetric
@@ -68,4 +69,10 @@ test("heat in contrast is opaque at the largest patch and never more", () => {
 
 test("where no patch has any weight nothing is heated", () => {
   assert.equal(opacity_of(0, 0), 0);
+});
+
+test("places are named by row, column and label, special tokens by their text", () => {
+  assert.equal(place_name({ text: "", row: 2, column: 5 }), "row 2, column 5");
+  assert.equal(place_name({ text: "", row: 2, column: 5, label: "cat" }), "row 2, column 5 (cat)");
+  assert.equal(place_name({ ...special, text: "[CLS]" }), "[CLS]");
 });
