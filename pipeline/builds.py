@@ -43,7 +43,7 @@ class Builds:
             if there is no such job, or too many wait.
         """
         job = self._jobs.get(job_id)
-        if job is None:
+        if job is None or job.kind != BUILD:
             raise JobError("this build is not known any more; start it from the build page")
         return self.start(AtlasSpec.from_json(job.spec), owner=owner)
 
@@ -67,7 +67,7 @@ class Builds:
 
     def seconds_per_head(self, usual: float) -> float:
         """Return what a head cost in the last build that made maps, or what is usual."""
-        for job in reversed(self._jobs.list()):
+        for job in self._newest():
             maps_s = ((job.result or {}).get("seconds") or {}).get("maps", 0)
             n_heads = sum(map(len, (job.result or {}).get("scale") or []))
             if maps_s > 1 and n_heads:
@@ -76,7 +76,11 @@ class Builds:
 
     def last(self, model: str, corpus: str) -> JobRecord | None:
         """Return the newest build of a model and a corpus, whatever became of it."""
-        for job in reversed(self._jobs.list()):
+        for job in self._newest():
             if (job.spec.get("model"), job.spec.get("corpus")) == (model, corpus):
                 return job
         return None
+
+    def _newest(self) -> list[JobRecord]:
+        """Return all builds, the newest first."""
+        return [job for job in reversed(self._jobs.list()) if job.kind == BUILD]

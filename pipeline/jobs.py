@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from pipeline.errors import JobError
+from pipeline.kinds import KINDS, LANES, Lane, find_kind
 from pipeline.records import Progress
 from pipeline.specs import digest
 from pipeline.store import Store
@@ -20,18 +21,11 @@ logger = logging.getLogger(__name__)
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 
-# What does a job, in the worker: `function(spec, store, report) -> result`, as "module:function".
-RUNNER = "pipeline.build:run_build"
-MAX_QUEUED = 32
-# Of these, so many may be of one owner: nobody fills the queue alone.
-MAX_QUEUED_EACH = 10
 # An owner whose jobs anybody may cancel.
 ANYONE = "anyone"
 KEEP_ENDED_S = 7 * 24 * 3600.0
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 INTERRUPTED = "The program ended while this ran; what is finished is kept. Start it again to go on."
-# The row that lists the jobs which have not ended, in the order in which they were submitted.
-LIVE = "live"
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ class JobRecord:
     ----------
     id : 32 random hex digits.
     key : digest of kind and spec; equal work has an equal key.
-    kind, spec : what to do, as plain JSON.
+    kind, spec : what to do, as plain JSON; see `pipeline.kinds`.
     owners : who asked for it; more than one when somebody joined.
     state : "queued", "running", then "done", "failed", "cancelled" or "interrupted".
     stage, done, total, message : the latest progress; see `pipeline.records.Progress`.
@@ -76,11 +70,17 @@ class JobRecord:
         """Whether it still waits or runs."""
         return self.state in ("queued", "running")
 
+    @property
+    def lane(self) -> str:
+        """The queue it belongs to."""
+        return KINDS[self.kind].lane
+
 
 class JobTable:
-    """The jobs of one store; any process may look and ask, the worker alone takes jobs.
+    """The jobs of one store; any process may look and ask, only the workers take jobs.
 
-    Unknown ids of the right form give None: jobs that ended are forgotten after a week.
+    Each lane of `pipeline.kinds` is a queue of its own. Unknown ids of the right form give None:
+    jobs that ended are forgotten after a week.
 
     Raises
     ------
@@ -96,20 +96,21 @@ class JobTable:
 
         Raises
         ------
-        JobError : too many jobs wait, of all or of this owner.
+        JobError : an unknown kind, or too many jobs wait in its lane, of all or of this owner.
         """
+        lane = find_kind(kind).lane
         key = _key(kind, spec)
 
         def action(rows: Rows) -> JobRecord:
-            live = _live(rows)
+            live = _live(rows, lane)
             for job in live:
                 if job.key == key and job.cancel_s is None:
                     return _write(rows, replace(job, owners=_joined(job.owners, owner)))
-            _check_room(live, owner)
+            _check_room(live, owner, LANES[lane])
             job_id = secrets.token_hex(16)
             job = JobRecord(job_id, key, kind, spec, (owner,), "queued", time.time())
             _write(rows, job)
-            rows.set(LIVE, [*(other.id for other in live), job.id])
+            rows.set(_line(lane), [*(other.id for other in live), job.id])
             return job
 
         return self._table.change(action)
@@ -120,18 +121,24 @@ class JobTable:
 
     def list(self) -> list[JobRecord]:
         """Return all jobs, the oldest first."""
-        rows = (self._table.get(name) for name in self._table.names() if name != LIVE)
+        rows = (self._table.get(name) for name in self._table.names() if JOB_ID.fullmatch(name))
         return [job for row in rows if (job := _record(row)) is not None]
 
-    def running(self) -> JobRecord | None:
-        """Return the job that the worker has taken."""
-        jobs = (self.get(job_id) for job_id in self._table.get(LIVE) or [])
+    def running(self, lane: str) -> JobRecord | None:
+        """Return the job that the worker of a lane has taken."""
+        jobs = (self.get(job_id) for job_id in self._table.get(_line(lane)) or [])
         return next((job for job in jobs if job is not None and job.state == "running"), None)
 
     def position(self, job_id: str) -> int | None:
-        """Count the jobs that come before this one, the running one included; None if it ended."""
-        live = self._table.get(LIVE) or []
-        return live.index(job_id) if _checked(job_id) in live else None
+        """Count the jobs of its lane that come before a job, the running one included.
+
+        Returns
+        -------
+        None when it has ended or is not known.
+        """
+        job = self.get(job_id)
+        line = [] if job is None else self._table.get(_line(job.lane)) or []
+        return line.index(job_id) if job_id in line else None
 
     def cancel(self, job_id: str, owner: str) -> JobRecord | None:
         """End a job that waits at once; ask one that runs to stop.
@@ -158,13 +165,13 @@ class JobTable:
 
         return self._table.change(action)
 
-    def claim(self) -> JobRecord | None:
-        """Take the job that has waited longest, unless one runs already; for the worker."""
-        if not self._table.get(LIVE):
+    def claim(self, lane: str) -> JobRecord | None:
+        """Take the job that has waited longest in a lane, unless one of it runs; for its worker."""
+        if not self._table.get(_line(lane)):
             return None  # the usual answer, without a transaction
 
         def action(rows: Rows) -> JobRecord | None:
-            live = _live(rows)
+            live = _live(rows, lane)
             if not live or any(job.state == "running" for job in live):
                 return None
             return _write(rows, replace(live[0], state="running", started_s=time.time()))
@@ -196,17 +203,22 @@ class JobTable:
         """End a running job that stopped because it was asked to."""
         self._end_running(job_id, "cancelled")
 
-    def interrupt_running(self) -> None:
-        """End jobs that run without a worker, and list anew which wait; for a worker's start."""
+    def interrupt_running(self, lane: str) -> None:
+        """End jobs of a lane that run without a worker, and list anew which wait.
+
+        For the start of its worker.
+        """
 
         def action(rows: Rows) -> None:
-            jobs = [job for name in rows if name != LIVE and (job := _record(rows.get(name)))]
+            names = [name for name in rows if JOB_ID.fullmatch(name)]
+            found = [job for name in names if (job := _record(rows.get(name)))]
+            jobs = [job for job in found if job.lane == lane]
             for job in jobs:
                 if job.state == "running" and job.cancel_s is not None:
                     _end(rows, job, "cancelled")
                 elif job.state == "running":
                     _end(rows, job, "interrupted", error=INTERRUPTED)
-            rows.set(LIVE, [job.id for job in jobs if job.state == "queued"])
+            rows.set(_line(lane), [job.id for job in jobs if job.state == "queued"])
 
         self._table.change(action)
 
@@ -231,7 +243,8 @@ def _record(row: Any) -> JobRecord | None:
         return None
     try:
         job = JobRecord(**row | {"owners": tuple(row["owners"])})
-        is_ours = job.state in get_args(State) and job.key == _key(job.kind, job.spec)
+        is_known = job.state in get_args(State) and job.kind in KINDS
+        is_ours = is_known and job.key == _key(job.kind, job.spec)
     except (TypeError, KeyError, ValueError):
         is_ours = False
     if not is_ours:
@@ -248,11 +261,18 @@ def _joined(owners: tuple[str, ...], owner: str) -> tuple[str, ...]:
     return owners if owner in owners else (*owners, owner)
 
 
-def _check_room(live: list[JobRecord], owner: str) -> None:
+def _line(lane: str) -> str:
+    """Name the row that lists the jobs of a lane which have not ended, as they were submitted."""
+    return f"line-{lane}"
+
+
+def _check_room(live: list[JobRecord], owner: str, lane: Lane) -> None:
     """Refuse one more job where too many wait."""
     waiting = [job for job in live if job.state == "queued"]
     own = sum(owner in job.owners for job in waiting)
-    for count, most, whose in ((len(waiting), MAX_QUEUED, ""), (own, MAX_QUEUED_EACH, " of yours")):
+    for count, most, whose in (
+        (len(waiting), lane.max_queued, ""), (own, lane.max_queued_each, " of yours"),
+    ):  # fmt: skip
         if count >= most:
             raise JobError(
                 f"{count} jobs{whose} wait already, at most {most} may; try again when one "
@@ -260,8 +280,8 @@ def _check_room(live: list[JobRecord], owner: str) -> None:
             )
 
 
-def _live(rows: Rows) -> list[JobRecord]:
-    jobs = (_record(rows.get(job_id)) for job_id in rows.get(LIVE) or [])
+def _live(rows: Rows, lane: str) -> list[JobRecord]:
+    jobs = (_record(rows.get(job_id)) for job_id in rows.get(_line(lane)) or [])
     return [job for job in jobs if job is not None]
 
 
@@ -274,5 +294,6 @@ def _end(rows: Rows, job: JobRecord, state: State, **fields: Any) -> JobRecord:
     """Write a job's last row, which disappears in a week, and take it off the list."""
     ended = replace(job, state=state, ended_s=time.time(), seconds_left=None, **fields)
     rows.set(job.id, asdict(ended), expire=KEEP_ENDED_S)
-    rows.set(LIVE, [job_id for job_id in rows.get(LIVE) or [] if job_id != job.id])
+    line = _line(job.lane)
+    rows.set(line, [job_id for job_id in rows.get(line) or [] if job_id != job.id])
     return ended

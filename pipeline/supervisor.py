@@ -1,4 +1,4 @@
-"""Keeps one worker process alive: starts it, explains its death, ends it. Never imports it.
+"""Keeps one worker process a lane alive: starts it, explains its death, ends it. Never imports it.
 
 As a program of its own, `python -m pipeline.supervisor --cache FOLDER`, it outlives the processes
 that serve the web, and ends with the program that started it.
@@ -16,12 +16,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import StoreError
-from pipeline.jobs import RUNNER, JobTable
+from pipeline.jobs import JobTable
+from pipeline.kinds import LANES, heartbeat_path, log_path
 from pipeline.locks import LockTimeout
 from pipeline.store import Store
 
@@ -33,8 +35,6 @@ POLL_S = 0.2
 CANCEL_PATIENCE_S = 1.0
 PATIENCE_S = 10.0
 STOP_PATIENCE_S = 4.0
-# What a job may take; a build of the largest corpus on the slowest machine takes less.
-JOB_LIMIT_S = 24 * 3600.0
 # How long a supervisor that stands by leaves the work to another one that has just started.
 STANDBY_S = 10.0
 HEARTBEAT_AGE_S = 10.0
@@ -44,71 +44,92 @@ LOG_LIMIT_BYTES = 5 * 2**20
 
 
 class Supervisor:
-    """A thread that keeps the worker of a store alive as long as its own process lives.
+    """Threads that keep the workers of a store alive as long as their own process lives.
 
-    Of several processes with a supervisor for one store, one has the worker; when that process
-    ends, its worker ends with it and another supervisor takes over within a second. Whoever stands
-    by leaves the first ten seconds to the others.
+    Of several processes with a supervisor for one store, one has the worker of a lane; when that
+    process ends, its worker ends with it and another supervisor takes over within a second. Whoever
+    stands by leaves the first ten seconds to the others.
 
     Parameters
     ----------
-    store : the jobs to serve; the worker logs to `worker.log` in its folder.
-    python : interpreter of the worker.
-    runner : "module:function" that does a job; see `pipeline.worker.serve`.
-    stands_by : whether another process is expected to have the worker.
+    store : the jobs to serve; the worker of a lane logs to `worker-LANE.log` in its folder.
+    lanes : which lanes to serve; see `pipeline.kinds`.
+    python : interpreter of the workers.
+    runner : "module:name" that does every job, instead of what `pipeline.kinds` says; for tests.
+    stands_by : whether another process is expected to have the workers.
     """
 
     def __init__(
-        self, store: Store, *, python: str = sys.executable, runner: str = RUNNER,
-        stands_by: bool = False,
+        self, store: Store, *, lanes: Sequence[str] = tuple(LANES), python: str = sys.executable,
+        runner: str | None = None, stands_by: bool = False,
     ) -> None:  # fmt: skip
-        self._store = store
-        self._jobs = JobTable(store)
-        self._log = store.root / "worker.log"
-        self._command = [
-            python, "-m", "pipeline.worker", "--cache", str(store.root), "--runner", runner,
-            "--parent", str(os.getpid()),
-        ]  # fmt: skip
-        self._stands_by = stands_by
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="supervisor", daemon=True)
+        only = () if runner is None else ("--runner", runner)
+        commands = {lane: [
+            python, "-m", "pipeline.worker", "--cache", str(store.root), "--lane", lane,
+            "--parent", str(os.getpid()), *only,
+        ] for lane in lanes}  # fmt: skip
+        self._keepers = [
+            Keeper(store, lane, command, stands_by=stands_by) for lane, command in commands.items()
+        ]
 
     def start(self) -> None:
         """Begin; returns at once."""
-        self._thread.start()
+        for keeper in self._keepers:
+            keeper.start()
 
     def stop(self) -> None:
-        """End the worker and all its children; takes at most about ten seconds."""
-        self._stopping.set()
-        self._thread.join()
+        """End the workers and all their children; takes at most about ten seconds."""
+        for keeper in self._keepers:
+            keeper.stopping.set()
+        for keeper in self._keepers:
+            keeper.join()
 
     def alive(self) -> bool:
-        """Tell whether a worker, of this or another process, showed life in the last 10 s."""
-        return time.time() - self._beat_s() < HEARTBEAT_AGE_S
+        """Tell whether the workers, of this or another process, showed life in the last 10 s."""
+        return all(time.time() - keeper.beat_s() < HEARTBEAT_AGE_S for keeper in self._keepers)
 
-    def _beat_s(self) -> float:
+
+class Keeper(threading.Thread):
+    """The thread that keeps the worker of one lane; see `Supervisor`.
+
+    `stopping` tells it to end.
+    """
+
+    def __init__(self, store: Store, lane: str, command: list[str], *, stands_by: bool) -> None:
+        super().__init__(name=f"keeper of {lane}", daemon=True)
+        self.stopping = threading.Event()
+        self._store = store
+        self._lane = lane
+        self._command = command
+        self._stands_by = stands_by
+        self._jobs = JobTable(store)
+        self._log = log_path(store.root, lane)
+
+    def beat_s(self) -> float:
+        """Return when a worker of this lane showed life last, 0 for never."""
         try:
-            return (self._store.root / "heartbeat").stat().st_mtime
+            return heartbeat_path(self._store.root, self._lane).stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
-    def _keep(self) -> None:
+    def run(self) -> None:
+        """Keep a worker until told to stop."""
         if self._stands_by:
-            self._stopping.wait(STANDBY_S)
+            self.stopping.wait(STANDBY_S)
         pause_s = FIRST_PAUSE_S
-        while not self._stopping.is_set():
+        while not self.stopping.is_set():
             started_s = time.time()
             try:
-                with self._store.lock("supervisor", timeout_s=0):
+                with self._store.lock(f"supervisor-{self._lane}", timeout_s=0):
                     self._run_worker()
             except LockTimeout:
-                self._stopping.wait(1.0)  # another process has the worker
+                self.stopping.wait(1.0)  # another process has the worker
                 continue
             except (StoreError, OSError):
                 logger.exception("the worker could not be started or watched")
-            if self._beat_s() > started_s:  # it got as far as to work, and may do so again
+            if self.beat_s() > started_s:  # it got as far as to work, and may do so again
                 pause_s = FIRST_PAUSE_S
-            self._stopping.wait(pause_s)
+            self.stopping.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     def _run_worker(self) -> None:
@@ -116,15 +137,15 @@ class Supervisor:
         with self._log.open("ab") as log:
             worker = self._spawn(log)
         try:
-            while worker.poll() is None and not self._stopping.wait(POLL_S):
+            while worker.poll() is None and not self.stopping.wait(POLL_S):
                 try:
                     self._look_after(worker)
                 except (StoreError, OSError) as error:  # no reason to end a worker that works
                     logger.warning("the worker could not be looked after: %s", error)
         finally:
             _end_group(worker)
-        if self._stopping.is_set():
-            self._jobs.interrupt_running()
+        if self.stopping.is_set():
+            self._jobs.interrupt_running(self._lane)
         else:
             self._explain(worker.returncode)
 
@@ -143,13 +164,15 @@ class Supervisor:
         if self._log.stat().st_size > LOG_LIMIT_BYTES:
             shutil.copyfile(self._log, self._log.with_suffix(".log.1"))
             os.truncate(self._log, 0)  # the worker appends, so it goes on at the start
-        job = self._jobs.running()
+        job = self._jobs.running(self._lane)
         if job is None or job.started_s is None:
             return
         waited_s = time.time() - (job.cancel_s or math.inf)
-        if time.time() - job.started_s > JOB_LIMIT_S:
-            self._jobs.fail(job.id, f"stopped after {JOB_LIMIT_S / 3600:g} hours, the longest that "
-                            "a job may take; try a smaller model or fewer inputs")  # fmt: skip
+        limit_s = LANES[self._lane].job_limit_s
+        if time.time() - job.started_s > limit_s:
+            limit = f"{limit_s / 3600:g} hours" if limit_s >= 3600 else f"{limit_s / 60:g} minutes"
+            self._jobs.fail(job.id, f"stopped after {limit}, the longest that such a job may take; "
+                            "try a smaller model or fewer inputs")  # fmt: skip
             waited_s = math.inf
         if waited_s > PATIENCE_S:
             os.killpg(worker.pid, signal.SIGKILL)
@@ -158,13 +181,15 @@ class Supervisor:
             worker.terminate()
 
     def _explain(self, status: int) -> None:
+        job = self._jobs.running(self._lane)
+        if status == 0 and job is None:
+            return  # it gave back what it had loaded; a small one takes its place
         how = f"signal {-status}" if status < 0 else f"status {status}"
         if status == -signal.SIGKILL:
             how += ", probably out of memory; try a smaller model or fewer inputs"
         else:
-            how += "; see worker.log in the cache folder, then try again"
+            how += f"; see {self._log.name} in the cache folder, then try again"
         logger.warning("the worker ended by %s", how)
-        job = self._jobs.running()
         if job is None:
             return
         if job.cancel_s is not None:
@@ -174,7 +199,7 @@ class Supervisor:
 
 
 def main() -> int:
-    """Keep the worker of a store until told to stop, or until the parent process is gone."""
+    """Keep the workers of a store until told to stop, or until the parent process is gone."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.supervisor", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="folder of the store")
     parser.add_argument("--parent", type=int, help="process whose end also ends this one")

@@ -1,6 +1,6 @@
-"""The process that owns a device: takes jobs from the queue one by one and runs them.
+"""The process that owns a device: takes the jobs of one lane one by one and runs them.
 
-Started by `pipeline.supervisor`; by hand: `python -m pipeline.worker --cache FOLDER`.
+Started by `pipeline.supervisor`; by hand: `python -m pipeline.worker --cache FOLDER --lane build`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import math
 import os
 import secrets
 import signal
@@ -20,7 +21,8 @@ from types import FrameType
 from typing import Any
 
 from pipeline.errors import Cancelled, PipelineError, StoreError
-from pipeline.jobs import RUNNER, JobRecord, JobTable
+from pipeline.jobs import JobRecord, JobTable
+from pipeline.kinds import KINDS, LANES, heartbeat_path, log_path
 from pipeline.records import Progress
 from pipeline.store import Store
 
@@ -33,6 +35,11 @@ Runner = Callable[[dict[str, Any], Store, Report], dict[str, Any]]
 PULSE_S = 0.25
 PATIENCE_S = 10.0
 JANITOR_EVERY_S = 3600.0
+CLEANS = "build"  # the lane whose worker lets the janitor in
+# How long an idle worker keeps what its jobs have loaded; then a small one takes its place.
+KEEP_WARM_S = 1800.0
+# How soon a waiting job is seen: somebody may be looking on.
+LOOK_EVERY_S = 0.1
 # A worker before this one may need as long as that to end.
 TAKE_OVER_S = 15.0
 
@@ -89,13 +96,13 @@ class Pulse(threading.Thread):
 
     Parameters
     ----------
-    store : its `heartbeat` file is touched at every beat.
+    heartbeat : the file that is touched at every beat.
     parent_pid : process that must live; None for a worker started by hand.
     """
 
-    def __init__(self, store: Store, parent_pid: int | None) -> None:
+    def __init__(self, heartbeat: Path, parent_pid: int | None) -> None:
         super().__init__(name="pulse", daemon=True)
-        self._heartbeat = store.root / "heartbeat"
+        self._heartbeat = heartbeat
         self._parent_pid = parent_pid
         self.reporter: Reporter | None = None
 
@@ -113,29 +120,50 @@ class Pulse(threading.Thread):
             time.sleep(PULSE_S)
 
 
-def serve(store: Store, runner: str, pulse: Pulse) -> None:
-    """Run jobs for ever, and the janitor at the start and once an hour between jobs.
+class Runners:
+    """What does the jobs: imported at the first job of its kind, so that an idle worker is small.
 
     Parameters
     ----------
-    runner : "module:function" that does a job: `function(spec, store, report) -> result`, both
-        plain JSON; imported at the first job, so that an idle worker is small.
+    only : "module:name" that does every job, instead of what `pipeline.kinds` says; for tests.
+    """
+
+    def __init__(self, only: str | None = None) -> None:
+        self._only = only
+        self._made: dict[str, Runner] = {}
+
+    def of(self, kind: str) -> Runner:
+        """Return what does a kind of job."""
+        name = self._only or KINDS[kind].runner
+        if name not in self._made:
+            module, _, attribute = name.partition(":")
+            found = getattr(importlib.import_module(module), attribute)
+            self._made[name] = found() if isinstance(found, type) else found
+        return self._made[name]
+
+
+def serve(store: Store, lane: str, runners: Runners, pulse: Pulse) -> None:
+    """Run the jobs of a lane until none has come for half an hour after the last.
+
+    The janitor comes at the start and once an hour between jobs. A worker that has not had a job
+    yet holds nothing that could be given back, and stays.
     """
     jobs = JobTable(store)
-    jobs.interrupt_running()
+    jobs.interrupt_running(lane)
     pulse.start()
-    visit_s = -JANITOR_EVERY_S
-    while True:
-        if time.monotonic() - visit_s > JANITOR_EVERY_S:
+    visit_s, last_job_s = -JANITOR_EVERY_S, math.inf
+    while time.monotonic() - last_job_s < KEEP_WARM_S:
+        if lane == CLEANS and time.monotonic() - visit_s > JANITOR_EVERY_S:
             _clean(store)
             visit_s = time.monotonic()
-        job = jobs.claim()
+        job = jobs.claim(lane)
         if job is None:
-            time.sleep(PULSE_S)
+            time.sleep(LOOK_EVERY_S)
             continue
         pulse.reporter = Reporter(jobs, job.id)
-        _run_job(job, store, jobs, runner, pulse.reporter)
+        _run_job(job, store, jobs, runners, pulse.reporter)
         pulse.reporter = None
+        last_job_s = time.monotonic()
 
 
 def _clean(store: Store) -> None:
@@ -146,11 +174,13 @@ def _clean(store: Store) -> None:
         logger.warning("the janitor did not finish: %s", error)
 
 
-def _run_job(job: JobRecord, store: Store, jobs: JobTable, runner: str, report: Reporter) -> None:
+def _run_job(
+    job: JobRecord, store: Store, jobs: JobTable, runners: Runners, report: Reporter
+) -> None:
     """Run one job and write how it ended; whatever it raises stays here."""
     started_s = time.monotonic()
     try:
-        result = _load(runner)(dict(job.spec), store, report)
+        result = runners.of(job.kind)(dict(job.spec), store, report)
         report.flush()
         jobs.finish(job.id, result)
     except Terminated:
@@ -162,7 +192,8 @@ def _run_job(job: JobRecord, store: Store, jobs: JobTable, runner: str, report: 
     except BaseException:  # the worker's border; native code may raise more than Exception
         error_id = secrets.token_hex(4)
         logger.exception("internal error %s in job %s", error_id, job.id)
-        jobs.fail(job.id, f"internal error {error_id}, see worker.log in the cache folder")
+        log = log_path(store.root, job.lane).name
+        jobs.fail(job.id, f"internal error {error_id}, see {log} in the cache folder")
     logger.info("job %s (%s) ended after %.1f s", job.id, job.kind, time.monotonic() - started_s)
 
 
@@ -170,7 +201,8 @@ def main() -> int:
     """Serve a store until told to stop; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.worker", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="folder of the store")
-    parser.add_argument("--runner", default=RUNNER, help="module:function")
+    parser.add_argument("--lane", choices=LANES, required=True, help="whose jobs to do")
+    parser.add_argument("--runner", help="module:name that does every job; for tests")
     parser.add_argument("--parent", type=int, help="process whose end also ends this one")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -178,23 +210,18 @@ def main() -> int:
         signal.signal(number, _terminate)
     try:
         store = Store(options.cache)
-        with store.lock("worker", timeout_s=TAKE_OVER_S):
+        pulse = Pulse(heartbeat_path(store.root, options.lane), options.parent)
+        with store.lock(f"worker-{options.lane}", timeout_s=TAKE_OVER_S):
             try:
-                serve(store, options.runner, Pulse(store, options.parent))
+                serve(store, options.lane, Runners(options.runner), pulse)
             except Terminated:
-                JobTable(store).interrupt_running()
+                JobTable(store).interrupt_running(options.lane)
     except Terminated:
         pass
     except StoreError as error:
         logger.error("%s", error)
         return 1
     return 0
-
-
-def _load(runner: str) -> Runner:
-    module, _, function = runner.partition(":")
-    loaded: Runner = getattr(importlib.import_module(module), function)
-    return loaded
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

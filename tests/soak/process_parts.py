@@ -96,12 +96,13 @@ def dead_workers(place: Place, count: int) -> list[Figure]:
             )  # fmt: skip
         last = jobs.submit("build", place.spec(seed=count + 1).to_json(), "me").id
         done = (found := ended(jobs, last)) and found.state == "done"
+    running = jobs.running("build")
     return [
         Figure("7", f"worker killed in a job, {count} times: right message, slowest", "< 5 s; all",
                f"{worst_s:.2f} s; {right} of {count}", worst_s < 5 and right == count),
         Figure("7", "the same: jobs that still seem to run; the next job is done", "0; yes",
-               f"{int(jobs.running() is not None)}; {'yes' if done else 'no'}",
-               jobs.running() is None and bool(done)),
+               f"{int(running is not None)}; {'yes' if done else 'no'}",
+               running is None and bool(done)),
     ]  # fmt: skip
 
 
@@ -171,9 +172,15 @@ def supervisor(place: Place) -> Iterator[int]:
 
 
 def worker_pid(place: Place) -> int | None:
-    """Return the process id of the worker."""
-    found = [pid for pid, command in place.processes().items() if "pipeline.worker" in command]
+    """Return the process id of the worker that builds."""
+    found = worker_pids(place, "build")
     return found[0] if found else None
+
+
+def worker_pids(place: Place, lane: str) -> list[int]:
+    """Return the process ids of the workers of a lane."""
+    start = f"-m pipeline.worker --cache {place.cache} --lane {lane} "
+    return [pid for pid, command in place.processes().items() if start in command]
 
 
 def _pool(place: Place) -> list[str]:

@@ -14,7 +14,7 @@ from app.callbacks.build import is_offered
 from app.main import create_app
 from app.settings import Settings
 from pipeline.errors import InputError
-from pipeline.jobs import LIVE, JobTable
+from pipeline.jobs import JobTable
 from pipeline.service import Service
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
@@ -69,10 +69,9 @@ def bad_requests(place: Place, count: int) -> list[Figure]:
         statuses = []
         for number in range(count):
             statuses.append(_send(client, callbacks, random.Random(number)))
-            for job_id in store.jobs.get(LIVE) or []:
-                job = jobs.get(job_id)
-                started += [] if _is_good(service, job) else [job]
-                jobs.cancel(job_id, job.owners[0])
+            for job in jobs.list():
+                started += [] if not job.is_live or _is_good(service, job) else [job]
+                jobs.cancel(job.id, job.owners[0])
         map_key = next(iter(service.map_sets(summary["atlas"]).values()))["key"]
         asked = _ask_routes(client, [service.atlas(summary["atlas"]).record["capture"], map_key])
     finally:

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 
 from app.main import create_app
 from app.settings import Settings
-from pipeline.jobs import ANYONE, MAX_QUEUED_EACH, JobTable
+from pipeline.jobs import ANYONE, JobTable
+from pipeline.kinds import LANES
 from pipeline.service import Service
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
@@ -88,7 +89,7 @@ def test_nonsense_for_maps_is_said_and_starts_nothing(clients, jobs, methods):
 
 def test_one_visitor_cannot_fill_the_queue(clients, jobs):
     client = clients("hub")
-    for number in range(MAX_QUEUED_EACH + 1):
+    for number in range(LANES["build"].max_queued_each + 1):
         jobs.submit("build", {"n": number}, "10.0.0.1" if number else ANYONE)
     assert "jobs of yours wait already" in build(client)["build-message"]["children"]
     assert "is queued" in build(client, address="10.0.0.2")["build-message"]["children"]
@@ -110,8 +111,8 @@ def test_nobody_cancels_what_another_asked_for(clients, jobs):
 def test_an_interrupted_build_is_shown_and_can_go_on(clients, jobs):
     client = clients("hub")
     job = jobs.submit("build", SPEC.to_json(), "10.0.0.1")
-    jobs.claim()
-    jobs.interrupt_running()
+    jobs.claim("build")
+    jobs.interrupt_running("build")
     opened = ask(client, "shell-model", shell_model=SPEC.model, shell_corpus=SPEC.corpus)
     assert opened["shell-job"]["data"] == job.id
     assert not opened["shell-atlas"]["data"]["building"]

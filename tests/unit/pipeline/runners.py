@@ -14,6 +14,17 @@ def run(spec, store, report):
     return globals()[spec["do"]](spec, store, report)
 
 
+class Counting:
+    """Counts its jobs."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self, spec, store, report):
+        self.count += 1
+        return {"count": self.count}
+
+
 def answer(spec, store, report):
     report(Progress("maps", 1, 1))
     return {"n": spec.get("n"), "pid": os.getpid()}

@@ -10,11 +10,13 @@ import pytest
 
 from pipeline import jobs as jobs_module
 from pipeline.errors import JobError
-from pipeline.jobs import ANYONE, MAX_QUEUED, MAX_QUEUED_EACH, JobTable
+from pipeline.jobs import ANYONE, JobTable
+from pipeline.kinds import LANES
 from pipeline.records import Progress
 from pipeline.store import Store
 
 ROOT = Path(__file__).parents[3]
+MAX_QUEUED, MAX_QUEUED_EACH = LANES["build"].max_queued, LANES["build"].max_queued_each
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def jobs(store):
 
 
 def submit(jobs, n=0, owner="somebody"):
-    return jobs.submit("atlas", {"seed": n}, owner)
+    return jobs.submit("build", {"seed": n}, owner)
 
 
 def cancel(jobs, job_id):
@@ -38,7 +40,7 @@ def cancel(jobs, job_id):
 def test_a_submitted_job_waits_and_is_plain_json(jobs):
     job = submit(jobs)
     assert (job.state, job.kind, job.spec, job.owners) == (
-        "queued", "atlas", {"seed": 0}, ("somebody",),
+        "queued", "build", {"seed": 0}, ("somebody",),
     )  # fmt: skip
     assert jobs.get(job.id) == job
     assert json.loads(json.dumps(dataclasses.asdict(job)))["spec"] == {"seed": 0}
@@ -47,7 +49,7 @@ def test_a_submitted_job_waits_and_is_plain_json(jobs):
 def test_equal_work_is_one_job_while_it_is_live(jobs):
     first = submit(jobs)
     assert submit(jobs).id == first.id
-    jobs.claim()
+    jobs.claim("build")
     assert submit(jobs).id == first.id
     jobs.finish(first.id, {})
     assert submit(jobs).id != first.id
@@ -55,12 +57,12 @@ def test_equal_work_is_one_job_while_it_is_live(jobs):
 
 def test_other_work_is_another_job(jobs):
     assert submit(jobs, 0).id != submit(jobs, 1).id
-    assert submit(jobs, 0).id != jobs.submit("fetch", {"seed": 0}, "somebody").id
+    assert submit(jobs, 0).id != jobs.submit("live", {"seed": 0}, "somebody").id
 
 
 def test_work_that_is_being_cancelled_is_not_joined(jobs):
     first = submit(jobs)
-    jobs.claim()
+    jobs.claim("build")
     cancel(jobs, first.id)
     assert submit(jobs).id != first.id
 
@@ -99,25 +101,33 @@ def test_nobody_cancels_the_job_of_another(jobs):
 
 @pytest.mark.parametrize(
     "change",
-    [{"colour": "red"}, {"state": "lost"}, {"spec": {"seed": 1}}, {"owners": None}, {"id": None}],
+    [
+        {"colour": "red"},
+        {"state": "lost"},
+        {"spec": {"seed": 1}},
+        {"owners": None},
+        {"id": None},
+        {"kind": "magic"},
+    ],
 )
 def test_a_row_that_is_no_job_of_this_program_is_left_out(store, jobs, change, caplog):
     job = submit(jobs)
     row = dataclasses.asdict(job) | change
     store.jobs.set(job.id, {k: v for k, v in row.items() if k != "id" or v})
-    assert (jobs.get(job.id), jobs.list(), jobs.claim(), jobs.running()) == (None, [], None, None)
+    assert (jobs.get(job.id), jobs.list()) == (None, [])
+    assert (jobs.claim("build"), jobs.running("build")) == (None, None)
     assert "is no job of this program" in caplog.text
 
 
 def test_a_job_that_was_asked_to_stop_is_cancelled_when_its_worker_ends(jobs):
     job = submit(jobs)
-    jobs.claim()
+    jobs.claim("build")
     cancel(jobs, job.id)
-    jobs.interrupt_running()
+    jobs.interrupt_running("build")
     assert jobs.get(job.id).state == "cancelled"
 
 
-@pytest.mark.parametrize("job_id", ["", "live", "../" + "a" * 29, "A" * 32, "a" * 32 + "\n"])
+@pytest.mark.parametrize("job_id", ["", "line-build", "../" + "a" * 29, "A" * 32, "a" * 32 + "\n"])
 def test_an_id_is_32_hex_digits(jobs, job_id):
     for ask in (jobs.get, jobs.position, partial(cancel, jobs)):
         with pytest.raises(JobError, match="expected 32 hex digits"):
@@ -130,24 +140,24 @@ def test_an_unknown_id_gives_none(jobs):
 
 def test_jobs_are_claimed_in_order_one_at_a_time(jobs):
     first, second = submit(jobs, 1), submit(jobs, 2)
-    claimed = jobs.claim()
+    claimed = jobs.claim("build")
     assert (claimed.id, claimed.state) == (first.id, "running")
-    assert jobs.running() == claimed
-    assert jobs.claim() is None
+    assert jobs.running("build") == claimed
+    assert jobs.claim("build") is None
     jobs.finish(first.id, {"captures": []})
-    assert jobs.claim().id == second.id
+    assert jobs.claim("build").id == second.id
 
 
 def test_an_empty_queue_gives_nothing_to_claim(jobs):
-    assert jobs.claim() is None
+    assert jobs.claim("build") is None
 
 
 def test_one_of_many_claiming_processes_gets_a_job(store, jobs):
     submit(jobs)
     code = (
         "import sys; from pathlib import Path; from pipeline.store import Store;"
-        "from pipeline.jobs import JobTable; job = JobTable(Store(Path(sys.argv[1]))).claim();"
-        "print(job is not None)"
+        "from pipeline.jobs import JobTable; job = JobTable(Store(Path(sys.argv[1])));"
+        "job = job.claim('build'); print(job is not None)"
     )
     children = [
         subprocess.Popen(
@@ -161,7 +171,7 @@ def test_one_of_many_claiming_processes_gets_a_job(store, jobs):
 
 def test_position_counts_what_comes_before(jobs):
     ids = [submit(jobs, n).id for n in range(3)]
-    jobs.claim()
+    jobs.claim("build")
     assert [jobs.position(job_id) for job_id in ids] == [0, 1, 2]
     jobs.finish(ids[0], {})
     assert [jobs.position(job_id) for job_id in ids] == [None, 0, 1]
@@ -170,12 +180,12 @@ def test_position_counts_what_comes_before(jobs):
 def test_a_waiting_job_is_cancelled_at_once(jobs):
     job = submit(jobs)
     assert cancel(jobs, job.id).state == "cancelled"
-    assert jobs.claim() is None
+    assert jobs.claim("build") is None
 
 
 def test_a_running_job_is_only_asked_to_stop(jobs):
     job = submit(jobs)
-    jobs.claim()
+    jobs.claim("build")
     asked = cancel(jobs, job.id)
     assert asked.state == "running"
     assert time.time() - asked.cancel_s < 5
@@ -186,7 +196,7 @@ def test_a_running_job_is_only_asked_to_stop(jobs):
 
 def test_a_job_that_ended_cannot_be_cancelled_or_ended_again(jobs):
     job = submit(jobs)
-    jobs.claim()
+    jobs.claim("build")
     jobs.finish(job.id, {"n": 1})
     assert cancel(jobs, job.id).state == "done"
     jobs.fail(job.id, "too late")
@@ -195,7 +205,7 @@ def test_a_job_that_ended_cannot_be_cancelled_or_ended_again(jobs):
 
 def test_progress_is_noted_while_the_job_runs_and_not_after(jobs):
     job = submit(jobs)
-    jobs.claim()
+    jobs.claim("build")
     updated = jobs.update(job.id, Progress("maps", 3, 72, "L1 H2"), seconds_left=4.5)
     assert jobs.get(job.id) == updated
     assert (updated.stage, updated.done, updated.total) == ("maps", 3, 72)
@@ -208,24 +218,24 @@ def test_progress_is_noted_while_the_job_runs_and_not_after(jobs):
 
 def test_an_update_does_not_undo_a_cancel(jobs):
     job = submit(jobs)
-    jobs.claim()
+    jobs.claim("build")
     cancel(jobs, job.id)
     assert jobs.update(job.id, Progress("maps", 1, 2), seconds_left=None).cancel_s is not None
 
 
 def test_a_job_without_a_worker_is_interrupted_and_the_queue_is_kept(jobs):
     first, second = submit(jobs, 1), submit(jobs, 2)
-    jobs.claim()
-    jobs.interrupt_running()
+    jobs.claim("build")
+    jobs.interrupt_running("build")
     assert jobs.get(first.id).state == "interrupted"
     assert "Start it again" in jobs.get(first.id).error
-    assert jobs.claim().id == second.id
+    assert jobs.claim("build").id == second.id
 
 
 def test_a_lost_list_of_waiting_jobs_is_made_anew(store, jobs):
     ids = [submit(jobs, n).id for n in range(3)]
-    store.jobs.delete("live")
-    jobs.interrupt_running()
+    store.jobs.delete("line-build")
+    jobs.interrupt_running("build")
     assert [jobs.position(job_id) for job_id in ids] == [0, 1, 2]
 
 
@@ -246,5 +256,39 @@ def test_a_ruined_table_costs_the_queue_but_not_the_service(store, jobs):
     job = submit(jobs)
     (store.root / "jobs" / "cache.db").write_bytes(b"garbage" * 3000)
     assert jobs.get(job.id) is None
-    assert jobs.claim() is None
-    assert submit(jobs).id == jobs.claim().id
+    assert jobs.claim("build") is None
+    assert submit(jobs).id == jobs.claim("build").id
+
+
+def test_a_kind_that_there_is_not_is_refused(jobs):
+    with pytest.raises(JobError, match="job kind 'magic': expected one of build, live"):
+        jobs.submit("magic", {}, "somebody")
+
+
+def test_each_lane_is_a_queue_of_its_own(jobs):
+    builds, live = [submit(jobs, n).id for n in range(2)], jobs.submit("live", {}, "somebody").id
+    assert [jobs.position(job_id) for job_id in (*builds, live)] == [0, 1, 0]
+    assert jobs.claim("build").id == builds[0]
+    assert jobs.claim("live").id == live
+    assert (jobs.running("build").id, jobs.running("live").id) == (builds[0], live)
+    jobs.interrupt_running("build")
+    assert [jobs.get(job_id).state for job_id in (*builds, live)] == [
+        "interrupted", "queued", "running",
+    ]  # fmt: skip
+
+
+def test_a_full_lane_leaves_room_in_the_others(jobs):
+    for n in range(MAX_QUEUED):
+        submit(jobs, n, owner=f"visitor {n // 10}")
+    with pytest.raises(JobError, match="wait already"):
+        submit(jobs, -1)
+    assert jobs.submit("live", {}, "somebody").state == "queued"
+
+
+def test_a_table_of_an_older_program_gives_its_jobs_to_their_lane(store, jobs):
+    job = submit(jobs)
+    store.jobs.set("live", [job.id])  # how it listed all that had not ended
+    store.jobs.delete("line-build")
+    jobs.interrupt_running("build")
+    assert jobs.list() == [job]
+    assert jobs.claim("build").id == job.id

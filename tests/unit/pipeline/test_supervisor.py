@@ -4,10 +4,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from pipeline import kinds
 from pipeline import supervisor as supervisor_module
 from pipeline.jobs import JobTable
 from pipeline.store import Store
@@ -32,9 +34,14 @@ def jobs(store):
     return JobTable(store)
 
 
+def supervise(store, **options):
+    """Keep the worker of one lane: most of what is tested here knows no other."""
+    return Supervisor(store, lanes=("build",), **{"runner": RUNNER} | options)
+
+
 @pytest.fixture
 def supervisor(store):
-    supervisor = Supervisor(store, runner=RUNNER)
+    supervisor = supervise(store)
     supervisor.start()
     yield supervisor
     supervisor.stop()
@@ -49,7 +56,7 @@ def wait_for(condition, limit_s=15):
 
 
 def submit(jobs, do, **spec):
-    return jobs.submit("test", {"do": do, **spec}, "somebody").id
+    return jobs.submit("build", {"do": do, **spec}, "somebody").id
 
 
 def ended(jobs, job_id):
@@ -61,6 +68,12 @@ def is_alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def workers_of(store):
+    """Return how many workers each lane has."""
+    commands = [command for command in processes_of(store) if "pipeline.worker" in command]
+    return Counter(command.split("--lane ")[1].split()[0] for command in commands)
 
 
 def child_of_job(store):
@@ -82,7 +95,7 @@ def test_a_worker_killed_in_a_job_is_explained_and_the_next_job_runs(jobs, super
 
 
 def test_a_worker_that_leaves_by_itself_is_explained_by_its_status(jobs, supervisor):
-    assert "status 3; see worker.log" in ended(jobs, submit(jobs, "leave")).error
+    assert "status 3; see worker-build.log" in ended(jobs, submit(jobs, "leave")).error
 
 
 def test_a_job_that_ignores_its_cancel_is_ended_with_its_children(
@@ -110,10 +123,10 @@ def test_a_job_that_ignores_its_cancel_but_not_the_end_is_cancelled_within_two_s
 
 
 def test_a_job_that_never_ends_is_ended(store, jobs, supervisor, monkeypatch):
-    monkeypatch.setattr(supervisor_module, "JOB_LIMIT_S", 1.0)
+    monkeypatch.setitem(kinds.LANES, "build", kinds.Lane(job_limit_s=1.0))
     job = ended(jobs, submit(jobs, "ignore"))
     assert job.state == "failed"
-    assert "the longest that a job may take" in job.error
+    assert "the longest that such a job may take" in job.error
     child = child_of_job(store)
     wait_for(lambda: not is_alive(child))
     assert job.ended_s - job.started_s < 2
@@ -127,11 +140,11 @@ def test_a_worker_that_dies_again_and_again_is_replaced_at_once(jobs, supervisor
 
 def test_whoever_stands_by_takes_over_only_later(store, jobs, monkeypatch):
     monkeypatch.setattr(supervisor_module, "STANDBY_S", 1.0)
-    supervisor = Supervisor(store, runner=RUNNER, stands_by=True)
+    supervisor = supervise(store, stands_by=True)
     supervisor.start()
     job_id = submit(jobs, "answer")
     time.sleep(0.5)
-    assert not (store.root / "heartbeat").exists()
+    assert not (store.root / "heartbeat-build").exists()
     assert ended(jobs, job_id).state == "done"
     supervisor.stop()
 
@@ -143,7 +156,7 @@ def test_as_a_program_it_keeps_a_worker_and_ends_with_its_parent(store):
         "'--parent', str(__import__('os').getpid())]); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(store.root)], cwd=ROOT)
-    wait_for((store.root / "heartbeat").exists)
+    wait_for((store.root / "heartbeat-build").exists)
     started = processes_of(store)
     assert any("pipeline.worker" in command for command in started)
     parent.kill()
@@ -171,7 +184,7 @@ def test_children_of_a_killed_worker_do_not_outlive_it(store, jobs, supervisor):
 
 
 def test_stopping_ends_worker_and_children_and_interrupts_the_job(store, jobs):
-    supervisor = Supervisor(store, runner=RUNNER)
+    supervisor = supervise(store)
     supervisor.start()
     job_id = submit(jobs, "ignore")
     child = child_of_job(store)
@@ -184,7 +197,7 @@ def test_stopping_ends_worker_and_children_and_interrupts_the_job(store, jobs):
 
 def test_a_worker_that_cannot_be_stopped_kindly_is_stopped(store, jobs, monkeypatch):
     monkeypatch.setattr(supervisor_module, "PATIENCE_S", 0.5)
-    supervisor = Supervisor(store, runner=RUNNER)
+    supervisor = supervise(store)
     supervisor.start()
     job_id = submit(jobs, "stubborn")
     wait_for(lambda: jobs.get(job_id).state == "running")
@@ -197,7 +210,7 @@ def test_a_worker_that_cannot_be_stopped_kindly_is_stopped(store, jobs, monkeypa
 def test_alive_tells_whether_a_worker_shows_life(store, supervisor):
     wait_for(supervisor.alive)
     supervisor.stop()
-    os.utime(store.root / "heartbeat", (time.time() - 11,) * 2)
+    os.utime(store.root / "heartbeat-build", (time.time() - 11,) * 2)
     assert not supervisor.alive()
 
 
@@ -207,7 +220,7 @@ def test_without_a_heartbeat_nothing_is_alive(store):
 
 def test_two_supervisors_have_one_worker_and_the_second_takes_over(store, jobs, supervisor):
     first_pid = ended(jobs, submit(jobs, "answer", n=1)).result["pid"]
-    second = Supervisor(store, runner=RUNNER)
+    second = supervise(store)
     second.start()
     assert ended(jobs, submit(jobs, "answer", n=2)).result["pid"] == first_pid
     supervisor.stop()
@@ -219,7 +232,8 @@ def test_when_the_supervising_process_is_killed_its_worker_ends(store, jobs):
     code = (
         "import sys, time; from pathlib import Path; from pipeline.store import Store;"
         "from pipeline.supervisor import Supervisor;"
-        "Supervisor(Store(Path(sys.argv[1])), runner='runners:run').start(); time.sleep(60)"
+        "Supervisor(Store(Path(sys.argv[1])), lanes=('build',), runner='runners:run').start();"
+        "time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(store.root)], cwd=ROOT)
     pid = ended(jobs, submit(jobs, "answer")).result["pid"]
@@ -232,17 +246,41 @@ def test_when_the_supervising_process_is_killed_its_worker_ends(store, jobs):
 
 
 def test_the_log_is_kept_small(store, supervisor, monkeypatch):
-    log = store.root / "worker.log"
+    log = store.root / "worker-build.log"
     wait_for(supervisor.alive)
     monkeypatch.setattr(supervisor_module, "LOG_LIMIT_BYTES", 1000)
     with log.open("ab") as file:
         file.write(b"x" * 2000)
     wait_for(lambda: log.stat().st_size < 1000)
-    assert b"x" * 2000 in (store.root / "worker.log.1").read_bytes()
+    assert b"x" * 2000 in (store.root / "worker-build.log.1").read_bytes()
 
 
 def test_an_interpreter_that_is_not_there_does_not_end_the_supervisor(store, caplog):
-    supervisor = Supervisor(store, python="/nowhere/python")
+    supervisor = supervise(store, python="/nowhere/python")
     supervisor.start()
     wait_for(lambda: "could not be started" in caplog.text)
     supervisor.stop()
+
+
+def test_each_lane_has_one_worker_and_neither_waits_for_the_other(store, jobs):
+    supervisor = Supervisor(store, runner=RUNNER)
+    supervisor.start()
+    build = submit(jobs, "ignore")
+    wait_for(lambda: jobs.get(build).state == "running")
+    live = jobs.submit("live", {"do": "answer"}, "somebody").id
+    assert ended(jobs, live).state == "done"
+    assert jobs.get(build).state == "running"
+    assert workers_of(store) == {"build": 1, "live": 1}
+    wait_for(supervisor.alive)
+    os.kill(jobs.get(live).result["pid"], signal.SIGKILL)
+    again = ended(jobs, jobs.submit("live", {"do": "answer", "n": 2}, "somebody").id)
+    assert again.result["pid"] != jobs.get(live).result["pid"]
+    assert jobs.get(build).state == "running"
+    supervisor.stop()
+    assert jobs.get(build).state == "interrupted"
+    assert not workers_of(store)
+
+
+def test_the_store_is_alive_when_all_its_workers_are(store, supervisor):
+    wait_for(supervisor.alive)
+    assert not Supervisor(store).alive()  # nobody has started the worker of the other lane

@@ -34,7 +34,8 @@ def start(store, monkeypatch):
     children = []
 
     def start(*options):
-        command = [sys.executable, "-m", "pipeline.worker", "--cache", str(store.root)]
+        where = ["--cache", str(store.root), "--lane", "build"]
+        command = [sys.executable, "-m", "pipeline.worker", *where]
         children.append(
             subprocess.Popen(
                 [*command, "--runner", RUNNER, *options],
@@ -59,14 +60,14 @@ def wait_for(condition, limit_s=10):
 
 
 def submit(jobs, do, **spec):
-    return jobs.submit("test", {"do": do, **spec}, "somebody").id
+    return jobs.submit("build", {"do": do, **spec}, "somebody").id
 
 
 def run(jobs, store, do):
     """Run one job in this process."""
     job_id = submit(jobs, do)
-    job = jobs.claim()
-    worker._run_job(job, store, jobs, RUNNER, worker.Reporter(jobs, job_id))
+    job = jobs.claim("build")
+    worker._run_job(job, store, jobs, worker.Runners(RUNNER), worker.Reporter(jobs, job_id))
     return jobs.get(job_id)
 
 
@@ -96,10 +97,38 @@ class TestOneJob:
         assert run(jobs, store, "not_json").error.startswith("internal error ")
 
 
+@pytest.mark.usefixtures("here")
+class TestRunners:
+    def test_a_function_does_every_job_of_its_kind(self, store):
+        assert worker.Runners(RUNNER).of("build")({"do": "answer"}, store, print)["n"] is None
+
+    def test_a_class_is_made_once_and_keeps_what_it_holds(self, store):
+        runners = worker.Runners("runners:Counting")
+        counts = [runners.of("live")({}, store, print)["count"] for _ in range(2)]
+        assert counts == [1, 2]
+
+
+class StillPulse:
+    """A pulse that does not beat: the thread of a real one would outlive the test."""
+
+    reporter = None
+
+    def start(self):
+        pass
+
+
+@pytest.mark.usefixtures("here")
+def test_a_worker_without_jobs_for_long_gives_back_what_it_holds(store, jobs, monkeypatch):
+    monkeypatch.setattr(worker, "KEEP_WARM_S", 0.0)
+    job_id = submit(jobs, "answer")
+    worker.serve(store, "build", worker.Runners(RUNNER), StillPulse())  # else it never returns
+    assert jobs.get(job_id).state == "done"
+
+
 class TestReporter:
     def test_the_last_value_is_written_once(self, jobs, monkeypatch):
         job_id = submit(jobs, "work")
-        jobs.claim()
+        jobs.claim("build")
         written = []
         real = jobs.update
         monkeypatch.setattr(
@@ -115,7 +144,7 @@ class TestReporter:
 
     def test_seconds_left_follow_from_the_rate_within_the_stage(self, jobs, monkeypatch):
         job_id = submit(jobs, "work")
-        jobs.claim()
+        jobs.claim("build")
         report = worker.Reporter(jobs, job_id)
         left = []
         for now_s, progress in (
@@ -131,7 +160,7 @@ class TestReporter:
 
     def test_a_cancelled_job_is_stopped_at_its_next_report(self, jobs):
         job_id = submit(jobs, "work")
-        jobs.claim()
+        jobs.claim("build")
         report = worker.Reporter(jobs, job_id)
         report.flush()
         report(Progress("maps", 1, 2))
@@ -180,14 +209,14 @@ def test_terminated_while_it_loads_a_model_it_leaves(store, jobs, start):
 
 def test_terminated_while_idle_it_leaves_promptly(store, start):
     child = start()
-    wait_for((store.root / "heartbeat").exists)
+    wait_for((store.root / "heartbeat-build").exists)
     child.send_signal(signal.SIGTERM)
     assert child.wait(5) == 0
 
 
 def test_a_job_left_by_a_killed_worker_is_interrupted(jobs, start):
     job_id = submit(jobs, "work")
-    jobs.claim()
+    jobs.claim("build")
     start()
     wait_for(lambda: jobs.get(job_id).state == "interrupted")
 
