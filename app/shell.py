@@ -18,6 +18,7 @@ from app.view_state import ViewState
 POLL_MS = 500
 DETAIL_TABS = (
     ("sequence", "Sequence"), ("selection", "Selection"), ("trust", "Trust"), ("norms", "Norms"),
+    ("weights", "Weights"),
 )  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def layout() -> Component:
             _status(),
             html.Div(id=ids.NOTICES, className="qk-toasts", role="status"),
             dcc.Interval(id=ids.TICK, interval=POLL_MS, disabled=True),
+            dcc.Interval(id=ids.WEIGHTS_TICK, interval=POLL_MS, disabled=True),
             *_stores(),
         ],
         className="qk-app",
@@ -105,6 +107,7 @@ def _detail() -> Component:
                 html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
                 html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
                 html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),
+                html.Div(id=ids.WEIGHTS, className="qk-tab", **_tab("weights")),
             ],
             className="qk-detail-body",
         ),

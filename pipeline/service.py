@@ -28,6 +28,7 @@ from pipeline.search import Found, find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
 from pipeline.store import Store
 from pipeline.wanted import prefer_heads
+from pipeline.weights import Weights
 
 N_NEIGHBOURS = 10
 
@@ -46,10 +47,12 @@ class Service:
     Attributes
     ----------
     builds : starts builds and follows them.
+    weights : what query and key weights have in common.
     """
 
     def __init__(self, store: Store, jobs: JobTable, *, hub_cache: Path) -> None:
         self.builds = Builds(jobs)
+        self.weights = Weights(store, jobs)
         self._store = store
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.
