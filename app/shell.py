@@ -19,7 +19,7 @@ from pipeline.specs import PARTS
 POLL_MS = 500
 DETAIL_TABS = (
     ("sequence", "Sequence"), ("aggregate", "Aggregate"), ("selection", "Selection"),
-    ("trust", "Trust"), ("norms", "Norms"),
+    ("trust", "Trust"), ("norms", "Norms"), ("weights", "Weights"),
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ def layout() -> Component:
             _status(),
             html.Div(id=ids.NOTICES, className="qk-toasts", role="status"),
             dcc.Interval(id=ids.TICK, interval=POLL_MS, disabled=True),
+            dcc.Interval(id=ids.WEIGHTS_TICK, interval=POLL_MS, disabled=True),
             *_stores(),
         ],
         className="qk-app",
@@ -140,6 +141,7 @@ def _detail() -> Component:
                 html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
                 html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
                 html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),
+                html.Div(id=ids.WEIGHTS, className="qk-tab", **_tab("weights")),
             ],
             className="qk-detail-body",
         ),

@@ -30,8 +30,8 @@ HUES = 5
 NO_VALUE = {"light": "#98A2B3", "dark": "#667085"}
 # Charts: words and lines as in app.css, and the shade of where most pairs lie.
 CHART = {
-    "light": {"text": "#667085", "grid": "#E4E7EC", "shade": "#C4CAD4"},
-    "dark": {"text": "#98A2B3", "grid": "#2A303A", "shade": "#414A58"},
+    "light": {"text": "#667085", "grid": "#E4E7EC", "shade": "#C4CAD4", "surface": "#FFFFFF"},
+    "dark": {"text": "#98A2B3", "grid": "#2A303A", "shade": "#414A58", "surface": "#0F1216"},
 }
 # Of the circle of hues, which stands for the hue of a patch; keys are lighter than queries.
 SATURATION = 0.65

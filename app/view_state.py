@@ -25,8 +25,8 @@ from pipeline.specs import (
 # What an atlas may be coloured by; `field_3` is the fourth column of the user's own file.
 ENCODINGS = (
     "type", "position", "position_mod_5", "punctuation", "norm", "token_length",
-    "sequence_length", "token_frequency", "picture", "row", "column", "hue", "brightness",
-    "angle", "label",
+    "sequence_length", "token_frequency", "part_of_speech", "picture", "row", "column", "hue",
+    "brightness", "angle", "label",
     *(f"field_{i}" for i in range(20)),
 )  # fmt: skip
 CHOICES: dict[str, tuple[Any, ...]] = {

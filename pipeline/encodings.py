@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.captured import Capture
 from pipeline.errors import InputError
+from pipeline.parts_of_speech import CLASSES, can_tag, parts_of_speech
 from pipeline.patches import angles, brightness, hue, mean_colours
 
 Float64 = NDArray[np.float64]
@@ -31,6 +32,7 @@ TEXT = {
     "token_length": ("token length", "sequential"),
     "sequence_length": ("sequence length", "sequential"),
     "token_frequency": ("token frequency", "sequential"),
+    "part_of_speech": ("part of speech", "discrete"),
 }
 IMAGE = {
     "type": ("query or key", "type"),
@@ -65,6 +67,8 @@ class Encoding:
 def list_encodings(capture: Capture) -> dict[str, tuple[str, str]]:
     """Return name -> (words, ramp) of all encodings that a capture has, in order of the menu."""
     known = IMAGE if capture.tokens.grid else TEXT
+    if not can_tag():
+        known = {name: meaning for name, meaning in known.items() if name != "part_of_speech"}
     fields = list(_fields(capture))[:MAX_FIELDS]
     return known | {
         f"field_{i}": (name, _field_ramp(_fields(capture)[name])) for i, name in enumerate(fields)
@@ -151,6 +155,10 @@ def _token_frequency(capture: Capture) -> Encoding:
     return Encoding("sequential", often / (most or 1.0), times)
 
 
+def _part_of_speech(capture: Capture) -> Encoding:
+    return Encoding("discrete", parts_of_speech(capture.tokens).astype(np.float64), CLASSES)
+
+
 def _row(capture: Capture) -> Encoding:
     return _place(capture, capture.tokens.row, 0, "row")
 
@@ -218,5 +226,6 @@ def _amounts(values: Float64, unit: str) -> Encoding:
 _MAKERS = {
     "position": _position, "position_mod_5": _position_mod_5, "punctuation": _punctuation,
     "token_length": _token_length, "sequence_length": _sequence_length,
-    "token_frequency": _token_frequency, "row": _row, "column": _column,
+    "token_frequency": _token_frequency, "part_of_speech": _part_of_speech, "row": _row,
+    "column": _column,
 }  # fmt: skip

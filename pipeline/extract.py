@@ -18,7 +18,7 @@ from pipeline.layers import Batch, CheckedLayer, refuse_shape
 from pipeline.memory import is_out_of_memory
 from pipeline.models import LoadedModel
 from pipeline.objects import ArrayWriter
-from pipeline.projections import Projection
+from pipeline.output_projections import Projection
 from pipeline.records import LayerRecord, Progress
 from pipeline.store import Store
 from pipeline.survey import ROUTES, Survey, capturing, forward, survey

@@ -75,6 +75,8 @@ LANES = {
 KINDS = {
     "build": Kind("pipeline.build:run_build", "build"),
     "live": Kind("pipeline.live_runner:LiveRunner", "live"),
+    "weights": Kind("pipeline.weight_stage:run_weights", "live"),
+    "reproject": Kind("pipeline.reproject:run_reproject", "live"),
 }
 
 

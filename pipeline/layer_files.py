@@ -13,7 +13,7 @@ from pipeline.capture import AttentionCall
 from pipeline.errors import CaptureError
 from pipeline.layers import Batch, CheckedLayer
 from pipeline.objects import ArrayWriter, ObjectRef
-from pipeline.projections import value_norms
+from pipeline.output_projections import value_norms
 from pipeline.records import LayerRecord
 from pipeline.store import Store
 

@@ -15,7 +15,7 @@ import torch
 from pipeline.capture import AttentionCall, attention_weights
 from pipeline.errors import CaptureError
 from pipeline.masks import bias_kind, by_position, for_batch, mask_kind, of_tokens, same_additive
-from pipeline.projections import Projection
+from pipeline.output_projections import Projection
 from pipeline.records import LayerRecord
 
 # float32 against the model's own weights; 0 was seen on most families, 1e-6 on the rest.

@@ -32,6 +32,7 @@ from pipeline.search import Found, find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
 from pipeline.store import Store
 from pipeline.wanted import prefer_heads
+from pipeline.weights import Weights
 
 N_NEIGHBOURS = 10
 
@@ -52,12 +53,14 @@ class Service:
     builds : starts builds and follows them.
     live : takes live inputs and follows them.
     inspection : answers about single sequences.
+    weights : what query and key weights have in common.
     """
 
     def __init__(self, store: Store, jobs: JobTable, *, hub_cache: Path) -> None:
         self.builds = Builds(jobs)
         self.live = Live(store, jobs, hub_cache=hub_cache, open_capture=self.capture)
         self.inspection = Inspection(self.capture)
+        self.weights = Weights(store, jobs)
         self._store = store
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.

@@ -17,7 +17,7 @@ from pipeline.fallback import intercepting
 from pipeline.inputs import ModelInputs
 from pipeline.layers import Batch, check_finite, refuse_shape
 from pipeline.models import LoadedModel
-from pipeline.projections import Projection, ProjectionFinder, finding_projections
+from pipeline.output_projections import Projection, ProjectionFinder, finding_projections
 from pipeline.rotation import catching_rotations
 
 # Relative to the norm of the last hidden state; other attention kernels sum in another order.

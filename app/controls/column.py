@@ -30,7 +30,8 @@ HELP = {
     "Scale": "Own: each head fills its cell. Common: all heads at one scale, so that sizes can be "
     "compared.",
     "Colour by": "What the colour of a point stands for. Norms are those before normalisation. "
-    "Columns of your own file are at the end of the list.",
+    "Columns of your own file are at the end of the list. Parts of speech (English) are there when "
+    "the packages of requirements-optional.txt are installed.",
     "Normalisation": "How queries and keys of a head are scaled before they are laid out. "
     "Faithful: so that distance follows attention best. Paper: keys centred, scale 1. None: raw.",
     "Guidance": "The share of real attention in t-SNE and UMAP: edges from queries to the keys "

@@ -38,7 +38,7 @@ def draw_distances(
             hovertemplate="distance %{x:.2f}<br>dot product %{y:.2f}<extra></extra>",
         ),
     ])  # fmt: skip
-    return _dress(figure, theme, axis, "dot product")
+    return dress(figure, theme, axis, "dot product")
 
 
 def draw_curve(
@@ -54,7 +54,7 @@ def draw_curve(
                    hovertemplate="taken: c %{x:.2f}<extra></extra>"),
     ])  # fmt: skip
     figure.update_xaxes(type="log")
-    return _dress(figure, theme, "scale c", "correlation", height=160)
+    return dress(figure, theme, "scale c", "correlation", height=160)
 
 
 def draw_norms(
@@ -73,10 +73,10 @@ def draw_norms(
             hovertemplate=f"{name}: %{{y}} at norm %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(barmode="overlay", bargap=0)
-    return _dress(figure, theme, "norm", "points")
+    return dress(figure, theme, "norm", "points")
 
 
-def _dress(figure: go.Figure, theme: str, x: str, y: str, height: int = HEIGHT) -> go.Figure:
+def dress(figure: go.Figure, theme: str, x: str, y: str, height: int = HEIGHT) -> go.Figure:
     """Give a chart the quiet looks of the page."""
     colours = CHART[theme]
     figure.update_layout(

@@ -54,6 +54,7 @@ PIPELINE_LEVELS = (
 LIBRARY_ROOMS = {
     "transformers": {"models", "capture", "convert"},
     "diskcache": {"store", "table"},
+    "textblob": {"parts_of_speech"},
 }
 TORCH_FREE_ROOMS = {"normalise", "sampling", "quality"}
 # `app.__main__` and `app.wsgi` hand the environment to `app.settings` and read nothing from it.

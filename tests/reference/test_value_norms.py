@@ -1,7 +1,7 @@
 """Norms of values and of transformed values, against a direct computation of every vector.
 
 The reference multiplies every value by the model's own output projection, taken by its name, one
-head at a time in float64; nothing of `pipeline.projections` takes part.
+head at a time in float64; nothing of `pipeline.output_projections` takes part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pipeline.capture import AttentionCall
 from pipeline.catalogue import find_source
 from pipeline.corpora import load_corpus
 from pipeline.models import load
-from pipeline.projections import finding_projections, value_norms
+from pipeline.output_projections import finding_projections, value_norms
 from pipeline.specs import AtlasSpec
 from pipeline.stages import Clock, Request, capture_stage
 from pipeline.store import Store
