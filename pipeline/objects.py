@@ -19,16 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from pipeline.array_headers import plain_dtype, read_header, write_header
 from pipeline.errors import SpaceError, StoreError
 from pipeline.folder import FULL_DISK, publish
 from pipeline.locks import lock
 
 logger = logging.getLogger(__name__)
 
-# What numpy writes before an array in C order.
-HEADER = re.compile(
-    rb"\{'descr': '([^'\\]+)', 'fortran_order': False, 'shape': \(([0-9, ]*)\), \} *\n"
-)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SUFFIX = re.compile(r"\.[a-z0-9]{1,12}")
 
@@ -190,16 +187,10 @@ class Objects:
         SpaceError : it does not fit on the disk.
         ValueError : the dtype holds Python objects or fields.
         """
-        dtype = np.dtype(dtype)
-        if dtype.hasobject or dtype.names:
-            holds = "Python objects" if dtype.hasobject else "fields"
-            raise ValueError(f"dtype {dtype} holds {holds}; expected plain numbers")
+        dtype = plain_dtype(dtype)
         n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        header = {
-            "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape,
-        }  # fmt: skip
         with space_guard(self.root, n_bytes), self.temporary() as file:
-            np.lib.format.write_array_header_1_0(file, header)
+            write_header(file, dtype, shape)
             offset = file.tell()
             file.flush()
             # All blocks now: on a full disk, writing to a hole in a mapped file is SIGBUS.
@@ -215,8 +206,7 @@ class Objects:
         DamagedObject : the file is missing or damaged; recompute it.
         """
         with self._open_verified(ref) as file:
-            np.lib.format.read_magic(file)  # always 1.0: that is what `new_array` writes
-            dtype, shape = _read_header(file)
+            dtype, shape = read_header(file)
             return np.memmap(file, dtype=dtype, mode="r", offset=file.tell(), shape=shape)
 
     def read_bytes(self, ref: ObjectRef) -> bytes:
@@ -300,17 +290,3 @@ def _identity(file: BufferedRandom | BufferedReader) -> tuple[int, int, int]:
     """Return what changes when a file is replaced or rewritten: inode, size, time in ns."""
     status = os.fstat(file.fileno())
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _read_header(file: BufferedReader) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Read dtype and shape of an array file of ours, behind its magic number.
-
-    NumPy's own reader compiles the header as Python, which fails now and then when two threads do
-    it at once (CPython 3.11: "AST constructor recursion depth mismatch").
-    """
-    header = file.read(int.from_bytes(file.read(2), "little"))
-    found = HEADER.fullmatch(header)
-    if found is None:
-        raise DamagedObject(f"an array file begins with {header[:80]!r}, expected numpy's header")
-    descr, shape = found.groups()
-    return np.dtype(descr.decode()), tuple(int(size) for size in shape.split(b",") if size.strip())
