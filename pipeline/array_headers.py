@@ -1,4 +1,4 @@
-"""What stands before the numbers of an array file: the header of .npy files, version 1.0, C order."""
+"""The header that stands before the numbers of an array file: .npy, version 1.0, C order."""
 
 from __future__ import annotations
 
