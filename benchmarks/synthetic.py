@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.atlas import token_objects
 from pipeline.projection import frame
 from pipeline.records import LayerRecord, TokenTable
 from pipeline.sampling import draw_order
 from pipeline.specs import digest
 from pipeline.store import Store
+from pipeline.token_files import token_objects
 
 HEAD_DIM = 4
 TOKENS_PER_SEQUENCE = 20
@@ -26,11 +26,13 @@ def make_atlas(store: Store, name: str, *, layers: int, heads: int, n_tokens: in
     n_sequences = n_tokens // TOKENS_PER_SEQUENCE
     record = LayerRecord("attention", heads, heads, HEAD_DIM, 0.5, None,
                          error_max=(0.0,) * heads, error_mean_tv=(0.0,) * heads)  # fmt: skip
-    corpus = {"modality": "text", "n_sequences": n_sequences, "sha256": "0" * 64,
+    corpus = {"name": "synthetic", "columns": {}, "modality": "text",
+              "n_sequences": n_sequences, "sha256": "0" * 64,
               "labels": [f"sequence {i}" for i in range(n_sequences)]}  # fmt: skip
     store.put_record(keys["capture"], {
         "kind": "capture", "key": keys["capture"], "model": {"revision": "none"}, "corpus": corpus,
-        "n_tokens": n_tokens, "layers": [record.to_json()] * layers,
+        "n_tokens": n_tokens, "n_queries": n_tokens, "n_keys": n_tokens, "part": "self",
+        "rotary": "after", "layers": [record.to_json()] * layers,
         "reconstruction_error_max": 0.0, "seconds": {}, "objects": objects,
     })  # fmt: skip
     zeros = store.put_array(np.zeros((heads, HEAD_DIM), dtype=np.float32)).to_json()
@@ -38,6 +40,7 @@ def make_atlas(store: Store, name: str, *, layers: int, heads: int, n_tokens: in
     store.put_record(keys["atlas"], {
         "kind": "atlas", "key": keys["atlas"], "capture": keys["capture"], "model": name,
         "corpus": "synthetic", "normalisation": "faithful", "seed": 0, "created_s": time.time(),
+        "part": "self", "rotary": "after",
         "scale": [[1.0] * heads] * layers, "seconds": {},
         "objects": {"translations": [zeros] * layers, "curves": curves},
     })  # fmt: skip
@@ -62,7 +65,8 @@ def _capture_objects(
         "order": store.put_array(draw_order(2 * n_tokens, seed=0)).to_json(),
         "norms": store.put_array(norms).to_json(),
         "queries": [vector_object] * layers, "keys": [vector_object] * layers,
-        "additive": [None] * layers, "sinks": [None] * layers, "images": [],
+        "additive": [None] * layers, "additive_rows": [None] * layers, "sinks": [None] * layers,
+        "value_norms": [None] * layers, "query_tokens": None, "key_tokens": None, "images": [],
     }  # fmt: skip
 
 

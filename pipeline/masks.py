@@ -19,7 +19,10 @@ def by_position(additive: Tensor | None, n_queries: int, n_keys: int) -> Tensor 
     """Take mask and bias of the first, longest sequence; None when they are zero everywhere."""
     if additive is None:
         return None
-    whole = with_infinity(additive)[0].expand(-1, n_queries, -1)[:, :n_queries, :n_keys]
+    # Another sequence of the batch may have more queries: of cross-attention, the first is the
+    # longest of both sides together only.
+    rows = with_infinity(additive)[0][:, :n_queries, :n_keys]
+    whole = rows.expand(-1, n_queries, -1)
     return whole.clone() if whole.any() else None
 
 
