@@ -15,7 +15,7 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from app import api, bodies, ids, security, shell
-from app.callbacks import atlas, build, client, find, trust
+from app.callbacks import atlas, build, client, find, left_out, trust
 from app.pages import about, head, matrix
 from app.pages import build as build_page
 from app.settings import Settings
@@ -80,6 +80,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     build.register(app, service, allow_any_model=allow_any_model)
     find.register(app, service)
     trust.register(app, service)
+    left_out.register(app)
     client.register(app)
     api.register_routes(app.server, service)
     _add_health(app, is_ready)

@@ -117,8 +117,8 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str | None)
     """
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is not known; expected one of {', '.join(DTYPES)}")
-    _go_quiet()
-    _check_files(source)
+    go_quiet()
+    check_files(source)
     try:
         loaded, information = _read(source, dtype, attention)
     except (KeyboardInterrupt, SystemExit):
@@ -129,7 +129,7 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str | None)
             f"{source.name} could not be loaded: {type(error).__name__}: {reason}; expected files "
             "that transformers can load without remote code; copy or download them again"
         ) from error
-    _check_keys(source, information)
+    check_keys(source, information)
     _check_weights(source, loaded.model)
     loaded.model.to(device)
     logger.info("loaded %s as %s on %s", source.name, dtype, device)
@@ -184,14 +184,14 @@ def seen(loaded: LoadedModel, pixel_values: NDArray[np.float32]) -> NDArray[np.u
     return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
 
 
-def _go_quiet() -> None:
+def go_quiet() -> None:
     """Keep transformers offline and silent, also when another room imported it before this one."""
     constants.HF_HUB_OFFLINE = True
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _check_files(source: ModelSource) -> None:
+def check_files(source: ModelSource) -> None:
     """Refuse files that are no longer those that were found and named in the cache keys."""
     for name, sha256 in source.files.items():
         try:
@@ -253,7 +253,7 @@ def _can_switch(model: Any) -> bool:
     return can_switch
 
 
-def _check_keys(source: ModelSource, information: dict[str, Any]) -> None:
+def check_keys(source: ModelSource, information: dict[str, Any]) -> None:
     """Refuse weights that transformers had to make up."""
     missing = sorted(key for key in information["missing_keys"] if not HARMLESS.search(key))
     wrong = [str(row) for row in (*information["mismatched_keys"], *information["error_msgs"])]
