@@ -155,6 +155,7 @@ def _status() -> Component:
     return html.Footer(
         [
             html.Span(id=ids.STATUS),
+            html.Div(id=ids.LEFT_OUT),
             html.Div(className="qk-spring"),
             html.Span(id=ids.JOB_STATUS, role="status"),
             html.Progress(id=ids.JOB_BAR, className="qk-progress", hidden=True),

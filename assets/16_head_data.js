@@ -88,7 +88,7 @@
         fetch_array(`${projection_url}/head/${layer}/${head}.u16`, Uint16Array, signal),
         fetch_array(`${capture_url}/order.u32`, Uint32Array, signal),
         fetch_array(`${capture_url}/head/${layer}/${head}/norms.u8`, Uint8Array, signal),
-        fetch_json(`${capture_url}/tokens.json`, signal),
+        fetch_json(this.config.tokens_url ?? `${capture_url}/tokens.json`, signal),
       ]);
       this.keep({ order, norms, tokens, coordinates });
     }

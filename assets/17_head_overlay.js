@@ -148,7 +148,8 @@
     const lines = [`${side} · position ${position} of ${length}`, label, norm_text(data, index),
       ...more];
     if (tokens.row?.[token] >= 0) {
-      lines.splice(1, 0, `row ${tokens.row[token]}, column ${tokens.column[token]}`);
+      const what = tokens.label?.[token] ? `${tokens.label[token]} · ` : "";
+      lines.splice(1, 0, `${what}row ${tokens.row[token]}, column ${tokens.column[token]}`);
     }
     const content = [make_patch(data.is_image ? data.patch_of(token) : null), title,
       ...lines.map((line) => make("p", "", line)), data.is_image ? null : sentence(tokens, token)];

@@ -223,7 +223,8 @@
 
     label_of(index, with_position) {
       const { token, position } = this.data.meaning_of(index);
-      const text = qk_atlas.attention.visible_text(this.data.tokens.text[token]);
+      const { text: texts, label } = this.data.tokens;
+      const text = qk_atlas.attention.visible_text(label?.[token] || texts[token]);
       return with_position ? `${position}:${text}` : text;
     }
 

@@ -73,7 +73,9 @@
         tabindex: "0", role: "region", "aria-label": "weights as a table",
       });
       scroll.append(this.table);
-      this.body.append(row, this.legend.element, this.readout, scroll, this.more);
+      const { label_source } = this.config;
+      const source = make("p", "qk-label-source", label_source ? `Patch labels: ${label_source}.` : "");
+      this.body.append(row, this.legend.element, this.readout, scroll, this.more, source);
     }
 
     /** While a query is picked, the heat under the pointer is of a key, and the other way round. */

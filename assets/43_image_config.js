@@ -13,10 +13,16 @@
   function of(atlas, { sequence, layer, head }, label) {
     return {
       image_url: `/api/${atlas.capture}/image/${sequence}.png`,
+      label_source: atlas.labels?.source ?? "",
       provenance: { ...atlas.provenance, head: `L${layer} H${head} ${label ?? ""}`.trim() },
     };
   }
 
-  qk_atlas.image_config = { of };
+  /** Return the address of the tokens of an atlas; another one when its patches are labelled anew. */
+  function tokens_url({ capture, labels }) {
+    return `/api/${capture}/tokens.json${labels ? `?labels=${labels.fingerprint}` : ""}`;
+  }
+
+  qk_atlas.image_config = { of, tokens_url };
   if (typeof module !== "undefined") module.exports = qk_atlas.image_config;
 })();

@@ -20,7 +20,7 @@
     return remembered.get(url);
   }
 
-  const tokens_of = (atlas) => remember(`/api/${atlas.capture}/tokens.json`);
+  const tokens_of = (atlas) => remember(qk_atlas.image_config.tokens_url(atlas));
 
   /** Mount a view unless it shows this already; then set its options. */
   function put(id, kind, config, options, on_event) {
@@ -71,6 +71,7 @@
       tokens: Array.from({ length }, (_, position) => ({
         text: tokens.text[first + position], special: tokens.special[first + position] === 1,
         row: tokens.row[first + position], column: tokens.column[first + position],
+        ...(tokens.label && { label: tokens.label[first + position] }),
       })),
       weights_url, grid: tokens.grid,
       ...(atlas.modality === "image" && qk_atlas.image_config.of(atlas, view, label)),

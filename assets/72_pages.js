@@ -83,6 +83,7 @@
     const config = {
       layer, head, dims, n_tokens: atlas.n_tokens, n_points: atlas.n_points,
       capture_url: `/api/${atlas.capture}`, projection_url: `/api/${map.key}`,
+      tokens_url: qk_atlas.image_config.tokens_url(atlas),
       near_url: `/api/${atlas.atlas}/head/${layer}/${head}/near`,
       lut_url: options.lut_url, modality: atlas.modality,
       label: `Layer ${layer} head ${head} of ${atlas.model} on ${atlas.corpus}, `

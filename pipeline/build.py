@@ -19,8 +19,9 @@ from pipeline.atlas import Atlas, read_atlas
 from pipeline.catalogue import NeedsPreparation, find_source
 from pipeline.corpora import load_corpus
 from pipeline.device import resolve_device
-from pipeline.errors import MemoryShortage
+from pipeline.errors import InputError, MemoryShortage
 from pipeline.heads import MapSet
+from pipeline.label_stage import has_labels, label_stage
 from pipeline.maps import finish_heads, open_map_set, project_pca_sets, qualities
 from pipeline.orders import order_stage, read_orders
 from pipeline.records import Progress
@@ -89,6 +90,8 @@ def _make(request: Request, store: Store, report: Report) -> Atlas:
 
     with store.lock(f"build-{request.capture_key}", on_wait=tell_waiting):
         capture = capture_stage(request, store, clock, report)
+        with clock.stage("labels"):
+            label_stage(request, capture, report)
         atlas = atlas_stage(request, capture, clock, report)
         for map_set in request.map_sets:
             open_map_set(atlas, map_set)
@@ -122,6 +125,8 @@ def find_built(
     except NeedsPreparation:
         return None
     if store.get_record(request.atlas_key) is None:
+        return None
+    if not has_labels(request, read_atlas(store, request.atlas_key).capture):
         return None
     if any(qualities(store, map_set) is None for map_set in request.map_sets):
         return None
@@ -196,10 +201,19 @@ def _resolve(spec: AtlasSpec, store: Store, hub_cache: Path) -> Request:
     corpus = load_corpus(spec.corpus, column=spec.column)
     if spec.limit is not None:
         corpus = corpus.first(spec.limit)
-    source = find_source(
-        spec.model, cache=store.root, hub_cache=hub_cache, remembered=store.file_sha256
-    )
-    return Request(spec, corpus, source, resolve_device(spec.device))
+    where: dict[str, Any] = {
+        "cache": store.root, "hub_cache": hub_cache, "remembered": store.file_sha256,
+    }  # fmt: skip
+    source = find_source(spec.model, **where)
+    segmentation = None
+    if spec.segmentation is not None:
+        if corpus.modality != "image":
+            raise InputError(
+                f"corpus {corpus.name!r} holds texts; a segmentation model labels images only: "
+                "leave it out"
+            )
+        segmentation = find_source(spec.segmentation, **where)
+    return Request(spec, corpus, source, resolve_device(spec.device), segmentation)
 
 
 def _prepare(spec: AtlasSpec, store: Store, hub_cache: Path, report: Report) -> Request:
@@ -209,7 +223,8 @@ def _prepare(spec: AtlasSpec, store: Store, hub_cache: Path, report: Report) -> 
     except NeedsPreparation:
         from pipeline.models import prepare
 
-        prepare(spec.model, cache=store.root, hub_cache=hub_cache, report=report)
+        for model in filter(None, (spec.model, spec.segmentation)):
+            prepare(model, cache=store.root, hub_cache=hub_cache, report=report)
     return _resolve(spec, store, hub_cache)
 
 

@@ -124,6 +124,7 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
     add("--column", help="column of a CSV, TSV or JSON lines file")
     add("--part", help=f"of an encoder-decoder model: {' | '.join(PARTS)} (default encoder)")
     add("--rotary", default="after", help=f"vectors after or before it: {' | '.join(ROTARY)}")
+    add("--segmentation", metavar="HUB_ID|FOLDER", help="model that labels the patches of images")
     add("--json", action="store_true", help="one JSON object on stdout")
     add("--per-head", action="store_true", help="with --json: figures of each head as well")
 
@@ -207,6 +208,7 @@ def _spec(options: argparse.Namespace) -> AtlasSpec:
         column=options.column,
         part=options.part,
         rotary=options.rotary,
+        segmentation=options.segmentation,
     )
 
 

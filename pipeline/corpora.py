@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.images import MAX_SIDE, decode_image
+from pipeline.images import MAX_SIDE, decode_image, upright_size
+from pipeline.label_files import MASK_FOLDER, is_mask, read_label_maps
 from pipeline.records import Corpus
 from pipeline.samples import CorpusInfo
 from pipeline.samples.catalogue import SAMPLES
@@ -176,11 +177,14 @@ def _load_images(folder: Path) -> Corpus:
     folder = folder.resolve()  # so that "." has a name
     paths = _find_images(folder)
     images: dict[Path, bytes] = {}
-    left_out: list[str] = []
+    sizes: dict[Path, tuple[int, int]] = {}
+    left_out: list[str] = _others(folder)
     n_bytes = 0
     for path in paths:
         try:
-            images[path] = decode_image(read_bytes(path), name=_show(path.relative_to(folder)))
+            name, data = _show(path.relative_to(folder)), read_bytes(path)
+            images[path] = decode_image(data, name=name)
+            sizes[path] = upright_size(data, name=name)
         except InputError as error:
             left_out.append(str(error))
             continue
@@ -196,6 +200,10 @@ def _load_images(folder: Path) -> Corpus:
             f"{left_out[0]}"
         )
     nested = paths[0].parent != folder
+    label_maps = read_label_maps(folder, images, sizes)
+    if label_maps is not None:
+        left_out += label_maps.notes
+        label_maps = label_maps if any(label_maps.maps) else None
     return Corpus(
         _show(folder.name),
         "image",
@@ -205,7 +213,24 @@ def _load_images(folder: Path) -> Corpus:
         labels=tuple(_show(path.relative_to(folder)) for path in images),
         columns={"folder": tuple(_show(path.parent.name) for path in images)} if nested else {},
         left_out=tuple(left_out),
+        label_maps=label_maps,
     )
+
+
+def _others(folder: Path) -> list[str]:
+    """Say which files beside the images are not read: texts, and pictures of other formats."""
+    names = sorted(
+        path.name for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() not in (*IMAGE_SUFFIXES, ".json")
+    )  # fmt: skip
+    if not names:
+        return []
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    shown = ", ".join(repr(_show(name)) for name in names[:_LISTED])
+    return [
+        f"files that are no images were left out: {shown}{more}; a corpus is of images or of texts"
+    ]
 
 
 def _find_images(folder: Path) -> list[Path]:
@@ -213,7 +238,9 @@ def _find_images(folder: Path) -> list[Path]:
     try:
         paths = _list_images(folder)
         if not paths:
-            subfolders = sorted(path for path in folder.iterdir() if path.is_dir())
+            subfolders = sorted(
+                path for path in folder.iterdir() if path.is_dir() and path.name != MASK_FOLDER
+            )
             paths = [path for subfolder in subfolders for path in _list_images(subfolder)]
     except OSError as error:
         raise InputError(
@@ -232,7 +259,7 @@ def _list_images(folder: Path) -> list[Path]:
         path
         for path in folder.iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-        if not path.name.startswith(".")
+        if not path.name.startswith(".") and not is_mask(path)
     )
 
 

@@ -60,12 +60,7 @@ def patch_layout(loaded: LoadedModel, height: int, width: int) -> tuple[int, int
     """
     tower = vision_tower(loaded.model)
     config = tower.config
-    size = getattr(config, "patch_size", None)
-    if not isinstance(size, int):
-        raise InputError(
-            f"model {loaded.source.name!r} has patch_size {size!r} in its configuration, expected "
-            "a whole number: only models with one square patch grid can be shown"
-        )
+    size = patch_side(loaded)
     rows, columns = height // size, width // size
     with torch.inference_mode():
         blank = torch.zeros(1, 3, height, width, device=loaded.model.device)
@@ -82,8 +77,31 @@ def patch_layout(loaded: LoadedModel, height: int, width: int) -> tuple[int, int
     return rows, columns, names[:n_special]
 
 
+def patch_side(loaded: LoadedModel) -> int:
+    """Return the side of a patch in pixels.
+
+    Raises
+    ------
+    InputError
+        if the model does not have one square patch grid.
+    """
+    size = getattr(vision_tower(loaded.model).config, "patch_size", None)
+    if not isinstance(size, int):
+        raise InputError(
+            f"model {loaded.source.name!r} has patch_size {size!r} in its configuration, expected "
+            "a whole number: only models with one square patch grid can be shown"
+        )
+    return size
+
+
 def seen_images(loaded: LoadedModel, inputs: ModelInputs, start: int, end: int) -> list[bytes]:
-    """Return images `start` to `end` as the model saw them, as PNG."""
+    """Return images `start` to `end` as the model saw them, as PNG.
+
+    Where the patches do not fill the picture, what is beyond them at the right and at the bottom is
+    left out: the model does not see it.
+    """
     sequences = range(len(inputs.images))[start:end]
     values = inputs.batch(loaded, sequences)["pixel_values"].numpy()
-    return [array_to_png(image) for image in seen(loaded, values)]
+    rows, columns = inputs.table.grid or (0, 0)
+    height, width = (count * patch_side(loaded) for count in (rows, columns))
+    return [array_to_png(image[:height, :width]) for image in seen(loaded, values)]

@@ -101,6 +101,53 @@ def array_to_png(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
+def open_mask(data: bytes, *, name: str) -> Image.Image:
+    """Check and decode a mask as it is: its values are class numbers, its palette means nothing.
+
+    Raises
+    ------
+    InputError
+        As for `decode_image`; also for another format than PNG.
+    """
+    try:
+        with _open(data, name) as image:
+            if image.format != "PNG":
+                raise InputError(f"mask {name!r} is {image.format}; expected PNG, exact values")
+            image.load()
+            return image.copy()
+    except _DAMAGE as error:
+        raise InputError(f"mask {name!r} is damaged or cut off ({error})") from error
+
+
+def upright_size(data: bytes, *, name: str) -> tuple[int, int]:
+    """Return height and width of a picture as it is looked at, from its header."""
+    try:
+        with _open(data, name) as image:
+            is_turned = image.getexif().get(0x0112, 1) >= 5
+            return (image.width, image.height) if is_turned else (image.height, image.width)
+    except _DAMAGE as error:
+        raise InputError(f"image {name!r} is damaged or cut off ({error})") from error
+
+
+def labels_to_png(labels: NDArray[np.uint16]) -> bytes:
+    """Write a (height, width) uint16 map of class numbers as a grey PNG."""
+    file = io.BytesIO()
+    Image.fromarray(labels).save(file, "PNG", compress_level=COMPRESS_LEVEL)
+    return file.getvalue()
+
+
+def png_to_labels(png: bytes) -> NDArray[np.uint16]:
+    """Read what `labels_to_png` wrote."""
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+        return np.array(image, dtype=np.uint16)
+
+
+def picture_size(png: bytes) -> tuple[int, int]:
+    """Return height and width of a PNG that this room wrote, without decoding it."""
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+        return image.height, image.width
+
+
 def _open(data: bytes, name: str) -> Image.Image:
     """Read the header only, and refuse other formats and too many pixels."""
     try:

@@ -172,7 +172,7 @@ def _modality(config: dict[str, Any]) -> Modality:
     """Tell from its configuration what a model takes in."""
     if {"text_config", "vision_config"} <= config.keys():
         return "both"
-    return "image" if {"image_size", "patch_size"} & config.keys() else "text"
+    return "image" if {"image_size", "patch_size", "num_channels"} & config.keys() else "text"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -114,8 +114,8 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str | None)
     """
     if dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is not known; expected one of {', '.join(DTYPES)}")
-    _go_quiet()
-    _check_files(source)
+    go_quiet()
+    check_files(source)
     require_memory(source, device)
     try:
         loaded, information = _read(source, dtype, attention)
@@ -182,14 +182,14 @@ def seen(loaded: LoadedModel, pixel_values: NDArray[np.float32]) -> NDArray[np.u
     return np.clip(np.rint(pictures), 0, 255).astype(np.uint8)
 
 
-def _go_quiet() -> None:
+def go_quiet() -> None:
     """Keep transformers offline and silent, also when another room imported it before this one."""
     constants.HF_HUB_OFFLINE = True
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _check_files(source: ModelSource) -> None:
+def check_files(source: ModelSource) -> None:
     """Refuse files that are no longer those that were found and named in the cache keys."""
     for name, sha256 in source.files.items():
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,34 @@ from pipeline.errors import InputError
 
 Modality = Literal["text", "image"]
 Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LabelMaps:
+    """What stands where in the images of a corpus.
+
+    Parameters
+    ----------
+    maps : for each image a PNG of its size whose 16-bit grey values are class numbers; b"" where
+        an image has none.
+    names : class number -> name; number 0 is `bg` where nothing else is said.
+    source : where they are from, in words for the page.
+    notes : a sentence for each map that was left out: which one and why.
+    """
+
+    maps: tuple[bytes, ...]
+    names: Mapping[int, str]
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Digest of maps and names."""
+        names = sorted((number, name) for number, name in self.names.items())
+        digest = hashlib.sha256(repr(names).encode())
+        for one in self.maps:
+            digest.update(len(one).to_bytes(8, "little") + one)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -32,6 +60,7 @@ class Corpus:
     labels : a short name of each sequence (file name, line number, pattern), same length.
     columns : further columns of the user's file or of a generator: name -> one value a sequence.
     left_out : a sentence for each input that was skipped: which one and why.
+    label_maps : of images, where there are any.
     """
 
     name: str
@@ -44,6 +73,7 @@ class Corpus:
     labels: tuple[str, ...] = ()
     columns: Mapping[str, tuple[str | float, ...]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    label_maps: LabelMaps | None = None
 
     def __post_init__(self) -> None:
         n = self.n_sequences
@@ -55,6 +85,8 @@ class Corpus:
         lengths = {"labels": len(self.labels)} | {k: len(v) for k, v in self.columns.items()}
         if self.text_pairs:
             lengths["text_pairs"] = len(self.text_pairs)
+        if self.label_maps is not None:
+            lengths["label maps"] = len(self.label_maps.maps)
         for name, length in lengths.items():
             if length != n:
                 raise InputError(f"corpus {self.name!r}: {length} {name} for {n} sequences")
@@ -81,9 +113,12 @@ class Corpus:
             for name in ("texts", "text_pairs", "images", "labels")
         }
         columns = {name: values[:n_sequences] for name, values in self.columns.items()}
+        labels = self.label_maps and replace(
+            self.label_maps, maps=self.label_maps.maps[:n_sequences]
+        )
         return Corpus(
             self.name, self.modality, self.source, self.licence, **kept,
-            columns=columns, left_out=self.left_out,
+            columns=columns, left_out=self.left_out, label_maps=labels,
         )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,9 @@ class Found:
     tokens: NDArray[np.int64]
 
 
-def find_tokens(tokens: TokenTable, query: str, *, manner: str = "word") -> list[Found]:
+def find_tokens(
+    tokens: TokenTable, query: str, *, manner: str = "word", labels: Sequence[str] | None = None
+) -> list[Found]:
     """Return for each searched term the tokens that say it, in any case.
 
     Parameters
@@ -47,6 +49,7 @@ def find_tokens(tokens: TokenTable, query: str, *, manner: str = "word") -> list
         a whole, or several with spaces between them. A space in front of a token, which byte-level
         vocabularies have, does not count.
     manner : "word": the whole token; "prefix"; "substring"; "regex".
+    labels : of patches, one a token, "" for none: found like the tokens themselves.
 
     Returns
     -------
@@ -70,11 +73,14 @@ def find_tokens(tokens: TokenTable, query: str, *, manner: str = "word") -> list
     places: dict[str, list[int]] = {}
     for i, text in enumerate(tokens.token_text):
         places.setdefault(text.strip().casefold(), []).append(i)
+    for i, label in enumerate(labels or ()):
+        if label:
+            places.setdefault(label.strip().casefold(), []).append(i)
     deadline_s = time.monotonic() + PATTERN_S
     found = []
     for term in terms:
         matches = _matcher(term, manner, deadline_s)
-        hits = [i for text, rows in places.items() if matches(text) for i in rows]
+        hits = {i for text, rows in places.items() if matches(text) for i in rows}
         found.append(Found(term, np.array(sorted(hits), dtype=np.int64)))
     return found
 

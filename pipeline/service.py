@@ -27,6 +27,7 @@ from pipeline.jobs import JobTable
 from pipeline.live import Live
 from pipeline.map_view import MapView, read_map_view
 from pipeline.orders import read_orders
+from pipeline.patch_labels import PatchLabels, encode_labels, read_labels
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
@@ -185,15 +186,26 @@ class Service:
 
     def search(self, capture_key: str, query: str, *, manner: str = "word") -> list[Found]:
         """Return the tokens that say the searched terms; see `pipeline.search.find_tokens`."""
-        return find_tokens(self.capture(capture_key).tokens, query, manner=manner)
+        labels = self.labels(capture_key)
+        return find_tokens(
+            self.capture(capture_key).tokens, query,
+            manner=manner, labels=None if labels is None else labels.texts,
+        )  # fmt: skip
+
+    def labels(self, capture_key: str) -> PatchLabels | None:
+        """Return the patch labels of a capture of images; None where it has none."""
+        return read_labels(self._store, capture_key)
 
     def encodings(self, capture_key: str) -> dict[str, tuple[str, str]]:
         """Return name -> (words, ramp) of what the colour of a point can stand for."""
-        return list_encodings(self.capture(capture_key))
+        found = list_encodings(self.capture(capture_key))
+        has_labels = self.labels(capture_key) is not None
+        return found | ({"label": ("label of the patch", "discrete")} if has_labels else {})
 
     def encoding(self, capture_key: str, name: str) -> Encoding:
         """Return what one colouring says of every token; see `pipeline.encodings.encode`."""
-        return self._encoding(capture_key, name)
+        labels = self.labels(capture_key) if name == "label" else None
+        return encode_labels(labels) if labels else self._encoding(capture_key, name)
 
     def nearest_points(self, atlas_key: str, layer: int, head: int, point: int) -> Int64:
         """Return the ten points nearest to one in the joint embedding of a head, nearest first.

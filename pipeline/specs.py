@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 SCHEMA = 1
 # Raise a stage's number in the change that alters what it computes.
 STAGE_VERSIONS = {
-    "capture": 3, "atlas": 2, "pca": 1, "umap": 4, "tsne": 4, "quality": 2, "order": 1,
+    "capture": 3, "atlas": 2, "pca": 1, "umap": 4, "tsne": 4, "quality": 2, "order": 1, "labels": 1,
 }  # fmt: skip
 
 METHODS = ("pca", "umap", "tsne")
@@ -54,6 +54,8 @@ class AtlasSpec:
     column : column of a CSV, TSV or JSON lines file; None lets the reader choose.
     part : of an encoder-decoder model "encoder" (also for None), "decoder" or "cross".
     rotary : queries and keys "after" the rotary embedding, or "before" it.
+    segmentation : a semantic segmentation model that labels the patches of images; None for the
+        masks that come with the images, if any.
     """
 
     model: str
@@ -69,6 +71,7 @@ class AtlasSpec:
     column: str | None = None
     part: str | None = None
     rotary: str = "after"
+    segmentation: str | None = None
 
     def __post_init__(self) -> None:
         for name, found, known in (

@@ -44,12 +44,14 @@ class Request:
     corpus : already cut to `spec.limit`.
     source : where the model's files are.
     device : "cpu" or "cuda".
+    segmentation : where the files of the model that labels patches are, if one was asked for.
     """
 
     spec: AtlasSpec
     corpus: Corpus
     source: ModelSource
     device: str
+    segmentation: ModelSource | None = None
 
     @property
     def capture_key(self) -> str:

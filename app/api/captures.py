@@ -31,7 +31,10 @@ def add_routes(api: Blueprint, service: Service) -> None:
     @api.get("/<key>/attribute/<name>.u8")
     def attribute(key: str, name: str) -> Response:
         found = service.encoding(checked(key), name)
-        return binary(encoding_bytes(found, capture_of(key)))
+        response = binary(encoding_bytes(found, capture_of(key)))
+        if name == "label":  # labels can be made anew
+            response.headers["Cache-Control"] = "private, no-cache"
+        return response
 
     @api.get("/<key>/norms.u8")
     def all_norms(key: str) -> Response:
@@ -49,7 +52,9 @@ def add_routes(api: Blueprint, service: Service) -> None:
 
     @api.get("/<key>/tokens.json")
     def tokens(key: str) -> Response:
-        return immutable(Response(json.dumps(token_columns(capture_of(key))), mimetype=JSON))
+        labels = service.labels(checked(key))
+        columns = token_columns(capture_of(key)) | {"label": labels and labels.texts}
+        return immutable(Response(json.dumps(columns), mimetype=JSON))
 
     @api.get("/<key>/attention/<int:sequence>/<int:layer>/<int:head>.f32")
     def attention(key: str, sequence: int, layer: int, head: int) -> Response:

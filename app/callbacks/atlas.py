@@ -164,6 +164,7 @@ def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]
         "modality": corpus["modality"],
         "grid": capture.tokens.grid,
         "encodings": service.encodings(capture.record["key"]),
+        **_labels(service, capture.record),
         "provenance": _provenance(atlas),
         "kind": capture.record["part"],
         "no_aggregate": service.why_no_aggregate(capture.record["key"]),
@@ -171,6 +172,14 @@ def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]
         "summary": f"{len(capture.cells)} heads · {capture.n_points:,} points each · "
         f"{corpus['n_sequences']} {'images' if corpus['modality'] == 'image' else 'sequences'}",
     }
+
+
+def _labels(service: Service, capture: dict[str, Any]) -> dict[str, Any]:
+    """Return where patch labels are from, and a sentence for everything that was left out."""
+    labels = service.labels(capture["key"])
+    found = {"fingerprint": labels.fingerprint[:16], "source": labels.source} if labels else None
+    notes = dict.fromkeys((*capture["corpus"]["left_out"], *(labels.notes if labels else ())))
+    return {"labels": found, "left_out": list(notes)}
 
 
 def _provenance(atlas: Atlas) -> dict[str, Any]:

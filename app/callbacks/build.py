@@ -21,7 +21,8 @@ BYTES_PER_POINT = 4 * (64 + 2 + 3 + 2 + 2)  # half a query and a key, and four m
 STAGES = {
     "": "waiting", "prepare": "preparing the model", "convert": "converting the model",
     "wait": "waiting for another build", "load": "loading the model",
-    "capture": "capturing attention", "normalise": "normalising", "pca": "PCA",
+    "capture": "capturing attention", "labels": "labelling patches",
+    "normalise": "normalising", "pca": "PCA",
     "order": "measuring how heads order patches", "maps": "laying out maps",
 }  # fmt: skip
 
@@ -65,20 +66,24 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
         State(ids.BUILD_MODEL, "value"), State(ids.BUILD_CORPUS, "value"),
         State(ids.BUILD_NORMALISATION, "value"), State(ids.BUILD_METHODS, "value"),
         State(ids.BUILD_OTHER_MODEL, "value", allow_optional=True),
+        State(ids.BUILD_SEGMENTATION, "value", allow_optional=True),
         prevent_initial_call=True,
     )  # fmt: skip
     def build_chosen(
-        clicks: Any, model: Any, corpus: Any, normalisation: Any, methods: Any, other: Any
-    ) -> tuple[Any, Any]:
+        clicks: Any, model: Any, corpus: Any, normalisation: Any, methods: Any, other: Any,
+        segmentation: Any,
+    ) -> tuple[Any, Any]:  # fmt: skip
         if not clicks:
             return no_update, no_update
         wanted = other.strip() if allow_any_model and isinstance(other, str) else ""
         if not (allow_any_model or is_offered(service, model, corpus)):
             return no_update, NOT_OFFERED
+        labels = segmentation.strip() if allow_any_model and isinstance(segmentation, str) else ""
         chosen = tuple(methods) if isinstance(methods, list) else ()
         job, message = _submit(
-            service, wanted or model, corpus, normalisation=normalisation, methods=chosen
-        )
+            service, wanted or model, corpus, normalisation=normalisation, methods=chosen,
+            segmentation=labels or None,
+        )  # fmt: skip
         return job, message or "The build is queued; the line below shows how far it is."
 
 

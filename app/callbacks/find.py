@@ -43,7 +43,16 @@ def register(app: Dash, service: Service) -> None:
             ramp, words = meaning(service, encoding, atlas, head, common=norm_scale == "common")
         except PipelineError:
             ramp, words = "type", ()
-        return draw_legend(ramp, legend(ramp, palette, theme, words))
+        drawn = draw_legend(ramp, legend(ramp, palette, theme, words))
+        source = label_source(atlas) if encoding == "label" else ""
+        return [*drawn, html.P(source, className="qk-legend-note")] if source else drawn
+
+
+def label_source(atlas: Any) -> str:
+    """Return where the labels of patches are from, in words."""
+    labels = atlas.get("labels") if isinstance(atlas, dict) else None
+    source = labels.get("source") if isinstance(labels, dict) else None
+    return f"labels: {source}" if isinstance(source, str) else ""
 
 
 def search(

@@ -39,6 +39,7 @@ def layout(
                 _question("Corpus", _corpora(corpora())),
                 _question("Normalisation", _radio(ids.BUILD_NORMALISATION, NORMALISATIONS)),
                 _question("Maps", _methods()),
+                *([_question("Patch labels", _segmentation())] if allow_any_model else []),
                 primary_button("Build", ids.BUILD_START),
                 html.P(id=ids.BUILD_MESSAGE, role="status"),
             ],
@@ -105,6 +106,16 @@ def _corpora(infos: list[CorpusInfo]) -> Component:
             for info in infos
         ],
         value=infos[0].name,
+    )
+
+
+def _segmentation() -> Component:
+    return dcc.Input(
+        id=ids.BUILD_SEGMENTATION,
+        type="text",
+        placeholder="for images: a segmentation model (hub id or folder); empty: their own masks",
+        maxLength=200,
+        debounce=True,
     )
 
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images import array_to_png
-from pipeline.records import Corpus
+from pipeline.images import array_to_png, labels_to_png
+from pipeline.records import Corpus, LabelMaps
 from pipeline.samples import CorpusInfo
 
 SIDE = 224
@@ -18,6 +18,10 @@ ANGLES = tuple(range(0, 360, 45))
 FREQUENCIES = (2, 5, 10, 20)
 # From red to magenta: a full circle would end in the red that it began with.
 HUE_RANGE = 5 / 6
+# What patches are labelled with: the colour of gradients, the direction of waves (0° upright).
+COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta", "dark", "grey", "light")
+DIRECTIONS = ("0°", "45°", "90°", "135°")
+BY_CONSTRUCTION = "by construction: the pattern that was drawn there"
 
 Float = NDArray[np.float64]
 
@@ -64,15 +68,17 @@ def build_gradients(info: CorpusInfo) -> Corpus:
     "radial hue", "radial brightness") and `angle` (degrees, as for `measure_slope` and
     `measure_distance`).
     """
-    kinds, angles, images = [], [], []
+    kinds, angles, images, maps = [], [], [], []
     shapes = (("", ANGLES, measure_slope), ("radial ", ANGLES[::2], measure_distance))
     for shape, shape_angles, measure in shapes:
         for colour, paint in (("hue", paint_hue), ("brightness", paint_grey)):
             for angle in shape_angles:
                 field = measure(angle)
+                values = (field - field.min()) / np.ptp(field)
                 kinds.append(shape + colour)
                 angles.append(float(angle))
-                images.append(array_to_png(paint((field - field.min()) / np.ptp(field))))
+                images.append(array_to_png(paint(values)))
+                maps.append(labels_to_png(name_colours(values, is_hue=colour == "hue")))
     return Corpus(
         info.name,
         info.modality,
@@ -81,6 +87,7 @@ def build_gradients(info: CorpusInfo) -> Corpus:
         images=tuple(images),
         labels=tuple(f"{kind} {angle:.0f}°" for kind, angle in zip(kinds, angles, strict=True)),
         columns={"kind": tuple(kinds), "angle": tuple(angles)},
+        label_maps=LabelMaps(tuple(maps), _numbered(COLOURS), BY_CONSTRUCTION),
     )
 
 
@@ -93,7 +100,7 @@ def build_waves(info: CorpusInfo) -> Corpus:
     `frequency` (cycles a side of the image) and `angle` (degrees, as for `measure_slope` and
     `measure_distance`).
     """
-    kinds, frequencies, angles, images = [], [], [], []
+    kinds, frequencies, angles, images, maps = [], [], [], [], []
     shapes = (("stripes", ANGLES[:4], measure_slope), ("circles", ANGLES[1::4], measure_distance))
     for kind, shape_angles, measure in shapes:
         for frequency in FREQUENCIES:
@@ -103,6 +110,7 @@ def build_waves(info: CorpusInfo) -> Corpus:
                 frequencies.append(float(frequency))
                 angles.append(float(angle))
                 images.append(array_to_png(paint_grey((1 + wave) / 2)))
+                maps.append(labels_to_png(name_directions(kind, angle)))
     labels = zip(kinds, frequencies, angles, strict=True)
     return Corpus(
         info.name,
@@ -112,7 +120,30 @@ def build_waves(info: CorpusInfo) -> Corpus:
         images=tuple(images),
         labels=tuple(f"{kind} {cycles:.0f} {angle:.0f}°" for kind, cycles, angle in labels),
         columns={"kind": tuple(kinds), "frequency": tuple(frequencies), "angle": tuple(angles)},
+        label_maps=LabelMaps(tuple(maps), _numbered(DIRECTIONS), BY_CONSTRUCTION),
     )
+
+
+def name_colours(values: Float, *, is_hue: bool) -> NDArray[np.uint16]:
+    """Name the colour of each pixel: (height, width) in 0..1 to places in `COLOURS`, from 1."""
+    if is_hue:
+        return (np.rint(6 * HUE_RANGE * values) % 6 + 1).astype(np.uint16)
+    return (np.minimum(values * 3, 2) // 1 + 7).astype(np.uint16)
+
+
+def name_directions(kind: str, angle: float) -> NDArray[np.uint16]:
+    """Name in which direction each pixel's wave runs, as a place in `DIRECTIONS`, from 1."""
+    if kind == "stripes":
+        direction = np.full((SIDE, SIDE), float(angle))
+    else:
+        x, y = _pixel_centres()
+        turn = math.radians(angle)
+        direction = np.degrees(np.arctan2(y - math.sin(turn) / 4, x - math.cos(turn) / 4))
+    return (np.rint(direction / 45) % 4 + 1).astype(np.uint16)
+
+
+def _numbered(names: tuple[str, ...]) -> dict[int, str]:
+    return dict(enumerate(names, start=1))
 
 
 def paint_grey(values: Float) -> NDArray[np.uint8]:

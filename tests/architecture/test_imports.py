@@ -52,7 +52,7 @@ PIPELINE_LEVELS = (
 )
 # Which rooms may import a library; `convert` reads GGUF files through transformers.
 LIBRARY_ROOMS = {
-    "transformers": {"models", "capture", "convert"},
+    "transformers": {"models", "capture", "convert", "segmentation"},
     "diskcache": {"store", "table"},
     "textblob": {"parts_of_speech"},
 }

@@ -14,6 +14,8 @@ from transformers import (
     CLIPModel,
     GPT2Config,
     GPT2LMHeadModel,
+    SegformerConfig,
+    SegformerForSemanticSegmentation,
     ViTConfig,
     ViTModel,
 )
@@ -59,7 +61,21 @@ def make_hub(hub_cache: Path) -> Path:
     CLIPModel(towers).save_pretrained(clip)
     save_byte_pairs(clip)
     save_preprocessor(clip, VIT_PREPROCESSOR)
+    save_segmenter(snapshot(hub_cache, "tiny/segformer"))
     return hub_cache
+
+
+def save_segmenter(folder: Path) -> None:
+    """Save a SegFormer with random weights and three classes, the first of them background."""
+    names = {0: "background", 1: "person", 2: "tree"}
+    config = SegformerConfig(
+        num_encoder_blocks=2, depths=[1, 1], sr_ratios=[2, 1], hidden_sizes=[8, 16],
+        patch_sizes=[7, 3], strides=[4, 2], num_attention_heads=[1, 2], mlp_ratios=[2, 2],
+        decoder_hidden_size=16, id2label=names, label2id={n: i for i, n in names.items()},
+    )  # fmt: skip
+    SegformerForSemanticSegmentation(config).save_pretrained(folder)
+    save_preprocessor(folder, {"image_processor_type": "SegformerImageProcessor",
+                               "size": {"height": 64, "width": 64}})  # fmt: skip
 
 
 def snapshot(hub_cache: Path, hub_id: str) -> Path:
