@@ -12,12 +12,14 @@ from dash.development.base_component import Component
 from app import ids
 from app.controls.column import control_column
 from app.controls.elements import attributes, icon, primary_button
+from app.controls.live_input import live_panel
 from app.theme import THEMES
 from app.view_state import ViewState
 
 POLL_MS = 500
 DETAIL_TABS = (
-    ("sequence", "Sequence"), ("selection", "Selection"), ("trust", "Trust"), ("norms", "Norms"),
+    ("sequence", "Sequence"), ("selection", "Selection"), ("live", "Live"),
+    ("trust", "Trust"), ("norms", "Norms"),
 )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ def _detail() -> Component:
                     **_tab("sequence"),
                 ),
                 html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
+                html.Div(live_panel(), id=ids.LIVE_PANEL, className="qk-tab", **_tab("live")),
                 html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
                 html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),
             ],

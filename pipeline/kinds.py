@@ -75,6 +75,7 @@ LANES = {
 KINDS = {
     "build": Kind("pipeline.build:run_build", "build"),
     "live": Kind("pipeline.live_runner:LiveRunner", "live"),
+    "warm": Kind("pipeline.live_runner:LiveRunner", "live"),
 }
 
 
