@@ -12,5 +12,6 @@ def live_panel() -> list[Component]:
     """Return the box beside a head, and below it the attention of what was typed."""
     return [
         html.Div(id=ids.LIVE_HEAD_BOX, className="qk-live-beside"),
+        html.P(id=ids.LIVE_NOTE, className="qk-live-note", role="status"),
         html.Div(id=ids.LIVE_SENTENCE, hidden=True),
     ]
