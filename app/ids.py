@@ -61,6 +61,12 @@ MODEL_VIEW_READY = "inspect-model-ready"
 LINES_READY = "inspect-lines-ready"
 NEURON_READY = "inspect-neuron-ready"
 
+# Live input beside the head view; on the inspect pages it is LIVE_BOX
+LIVE_PANEL = "live-panel"
+LIVE_HEAD_BOX = "live-head-box"
+LIVE_NOTE = "live-placed-note"
+LIVE_SENTENCE = "live-sentence-view"
+
 # Controls
 METHOD = "controls-method"
 DIMS = "controls-dims"

@@ -15,7 +15,7 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from app import api, bodies, ids, security, shell
-from app.callbacks import atlas, build, client, find, inspect, left_out, trust, weights
+from app.callbacks import atlas, build, client, find, inspect, left_out, live, trust, weights
 from app.pages import about, head, head_view, matrix, model_view, neuron_view
 from app.pages import build as build_page
 from app.settings import Settings
@@ -86,8 +86,9 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     inspect.register(app)
     weights.register(app, service)
     left_out.register(app)
+    live.register(app)
     client.register(app)
-    api.register_routes(app.server, service)
+    api.register_routes(app.server, service, allow_any_model=allow_any_model)
     _add_health(app, is_ready)
     bodies.refuse_malformed(app)
     app.server.register_error_handler(Exception, _answer_fault)

@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from app import ids
 from app.controls.column import control_column
 from app.controls.elements import attributes, icon, primary_button
+from app.controls.live_input import live_panel
 from app.theme import THEMES
 from app.view_state import ViewState
 from pipeline.specs import PARTS
@@ -19,7 +20,7 @@ from pipeline.specs import PARTS
 POLL_MS = 500
 DETAIL_TABS = (
     ("sequence", "Sequence"), ("aggregate", "Aggregate"), ("selection", "Selection"),
-    ("trust", "Trust"), ("norms", "Norms"), ("weights", "Weights"),
+    ("live", "Live"), ("trust", "Trust"), ("norms", "Norms"), ("weights", "Weights"),
 )  # fmt: skip
 
 
@@ -139,6 +140,7 @@ def _detail() -> Component:
                 ),
                 html.Div(id=ids.AGGREGATE_VIEW, className="qk-tab", **_tab("aggregate")),
                 html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
+                html.Div(live_panel(), id=ids.LIVE_PANEL, className="qk-tab", **_tab("live")),
                 html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
                 html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),
                 html.Div(id=ids.WEIGHTS, className="qk-tab", **_tab("weights")),

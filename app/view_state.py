@@ -51,10 +51,12 @@ PINS = re.compile(f"[0-9]{{1,3}}(:{_RANGES})?(;[0-9]{{1,3}}(:{_RANGES})?){{0,2}}
 # A short name, a hub id, or a path without "..": letters, digits and a few signs, no line breaks.
 NAME = re.compile(r"(?!.*\.\.)[\w/~.]([\w/~.@+: -]{0,198}[\w/.+-])?")
 NUMBER = re.compile("[0-9]{1,7}")
+DIGEST = re.compile("[0-9a-f]{64}")
 # Fields that stay text: what they look like, also in words.
 PATTERNS = {
     **dict.fromkeys(("model", "corpus"), (NAME, "a name of at most 200 characters")),
     **dict.fromkeys(("layers", "heads"), (RANGES, "numbers and ranges such as 0-3,7")),
+    "live": (DIGEST, "the 64 hex digits of a live input"),
     "pinned": (PINS, "layers with their heads such as 5:0-2;8"),
 }
 
@@ -79,6 +81,7 @@ class ViewState:
     sort, drawn : order of the model view's thumbnails, and what they are.
     dimensions, rotary : order of the neuron view's dimensions, and which vectors it shows.
     compare : place of the query that the neuron view compares with, or None.
+    live : capture of a live input, or None; what was typed is never in an address.
     """
 
     model: str = "minilm"
@@ -104,6 +107,7 @@ class ViewState:
     dimensions: str = "index"
     rotary: str = "after"
     compare: int | None = None
+    live: str | None = None
 
 
 def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:

@@ -19,8 +19,30 @@
       return find.nearest_point(this.placed, ...at, within, this.sets.all);
     }
 
+    /** Live points lie on top of the others and are few: they are looked for first. */
     point_at(place) {
-      this.hover(place ? this.find_at(place) : -1);
+      const live = place && this.live_placed
+        ? qk_atlas.head_live.nearest(this.live_placed, place, this.radius + 5) : -1;
+      this.hover(place && live < 0 ? this.find_at(place) : -1);
+      this.hover_live(live);
+    }
+
+    /** Note the live point below the pointer, show its card and tell. */
+    hover_live(index) {
+      if (index === this.hovered_live) return;
+      this.hovered_live = index;
+      this.redraw();
+      const { live } = this.options;
+      if (index < 0) {
+        if (this.hovered < 0) this.card.hidden = true;
+        this.on_event({ type: "hover_live", token: null, side: null });
+        return;
+      }
+      const [x, y] = [this.live_placed.x[index], this.live_placed.y[index]];
+      const { side, text, lines } = qk_atlas.head_live.card_lines(live, index);
+      const title = stage.make("strong", `qk-card-title qk-of-${side}`, qk_atlas.attention.visible_text(text));
+      this.show_card({ left: x - 8, right: x + 8, top: y + 8 }, title, ...lines.map((line) => stage.make("p", "", line)));
+      this.on_event({ type: "hover_live", ...qk_atlas.head_live.meaning_of(live, index) });
     }
 
     /** Note the point below the pointer, show its card and tell; nothing when it is the same. */

@@ -30,7 +30,7 @@
       super(element, config, on_event, {
         sequence: null, picked: null, hover_tokens: [], labels: false, size_by_norm: false,
         lines: null, hidden_side: null, selected: null, tool: "move", pictures: true,
-        neighbours: false, norm_range: null, norm_common: null, from: null,
+        neighbours: false, norm_range: null, norm_common: null, from: null, live: null,
       });
     }
 
@@ -39,7 +39,8 @@
       this.data = new head_data.HeadData(config);
       this.placed = points.make_placed(config.n_points);
       this.camera = head_input.start;
-      this.hovered = -1;
+      this.hovered = this.hovered_live = -1;
+      this.live_placed = null;
       this.canvas = stage.make("canvas", "qk-head-canvas", "", {
         role: "img", "aria-label": config.label, tabindex: "0",
       });
@@ -138,6 +139,9 @@
       const view = { x: (width / 2 + x) * ratio, y: (height / 2 + y) * ratio, scale, yaw, pitch };
       const place = dims === 3 ? points.place_turned : points.place_flat;
       place(this.data.coordinates, view, this.placed);
+      const { live } = this.options;
+      const in_css = { ...view, x: view.x / ratio, y: view.y / ratio, scale: scale / ratio };
+      this.live_placed = live && qk_atlas.head_live.place(live.shares, in_css, dims);
     }
 
     choose() {
@@ -194,6 +198,10 @@
       this.n_lines = ends.length;
       this.n_labels = this.draw_labels(context, placed);
       this.draw_rings(context, placed);
+      if (this.live_placed) {
+        const look = { live: this.options.live, radius: this.radius + 3, colours: this.colours };
+        qk_atlas.head_live.draw(context, this.live_placed, { ...look, hovered: this.hovered_live });
+      }
       if (this.rubber) head_overlay.draw_rubber(context, this.rubber, this.colours.text);
     }
 
@@ -250,6 +258,7 @@
         layer: config.layer, head: config.head, n_points: config.n_points, picked: options.picked,
         n_highlighted: (sets?.terms ?? []).reduce((sum, { chosen }) => sum + chosen.length, 0),
         n_selected: options.selected?.length ?? 0, near: this.near ?? null, encoding: this.drawn?.encoding ?? null, n_in_sequence: sets?.near?.length ?? 0,
+        n_live: this.live_placed?.count ?? 0, hovered_live: this.hovered_live < 0 ? null : this.hovered_live,
         n_labels, n_lines, ...camera, hovered: this.hovered < 0 ? null : this.hovered,
         raster_hash: frame ? find.raster_hash(new Uint8Array(frame.pixels.buffer)) : null,
       };

@@ -129,7 +129,68 @@
     return [{ name: "PNG", run: picture }, { name: "CSV of the scores", run: table }];
   }
 
+  /** Return the table of a neuron view as boxes: a row for each query, then one for each key. */
+  function drawing_of_neurons(view) {
+    const { lines, dimensions, texts, most_key, most_query, signs, columns } = view.model;
+    const { visible_text } = qk_atlas.attention;
+    const { full_colour, figure_text } = qk_atlas.neuron_data;
+    const [name_width, strip, figure, row] = [110, 340, 62, 20];
+    const lefts = [name_width, name_width + strip + margin];
+    const drawing = { boxes: [], labels: [], width: lefts[1] + strip + (columns.length + 1) * figure + margin, height: 0 };
+    const vector = (left, top, value_of, most) => dimensions.forEach((d, i) => {
+      const value = value_of(d);
+      drawing.boxes.push({
+        x: left + (i * strip) / dimensions.length, y: top + 3, width: strip / dimensions.length - 0.3, height: row - 6,
+        colour: value > 0 ? signs.more : signs.less, opacity: Math.min(1, Math.abs(value) / most) ** 0.7,
+      });
+    });
+    const write = (x, top, text, anchor = "end") => drawing.labels.push({ x, y: top + 14, text, anchor });
+    const figures = (top, values) => values.forEach((text, i) => write(lefts[1] + strip + (i + 1) * figure, top, text));
+    let top = 8;
+    figures(top, [...columns.map(({ name }) => name), "weight"]);
+    for (const [i, line] of lines.entries()) {
+      top += row;
+      write(8, top, `q ${visible_text(view.input.queries.text[view.data.queries[i]])}`, "start");
+      vector(lefts[0], top, line.query_at, most_query);
+      vector(lefts[1], top, (d) => line.mean[d], full_colour(line.mean));
+    }
+    texts.forEach((text, j) => lines.forEach((line, i) => {
+      top += row;
+      if (i === 0) {
+        write(8, top, visible_text(text), "start");
+        vector(lefts[0], top, (d) => line.key_at(j, d), most_key);
+      }
+      vector(lefts[1], top, (d) => line.product_at(j, d), line.most_product);
+      figures(top, [...columns.map(({ field }) => line.explained[field][j]), line.explained.weights[j]].map(figure_text));
+    }));
+    drawing.height = top + row + margin;
+    return coloured(view.element, drawing);
+  }
+
+  /** Return head and rows of the table of a neuron view: figures and all products of each pair. */
+  function table_of_neurons(view) {
+    const { lines, texts, columns } = view.model;
+    const dimensions = Array.from({ length: view.data.about.head_dim }, (_, d) => d);
+    const names = columns.map(({ field }) => field);
+    const head = ["query", "query_token", "key", "key_token", ...names, "weight", ...dimensions.map((d) => `product_${d}`)];
+    const rows = lines.flatMap((line, i) => texts.map((text, j) => {
+      const query = view.data.queries[i];
+      const figures = [...names.map((name) => line.explained[name][j]), line.explained.weights[j]];
+      return [query, view.input.queries.text[query], j, text, ...figures, ...dimensions.map((d) => line.product_at(j, d))];
+    }));
+    return [head, rows];
+  }
+
+  /** Return the exports of the neuron view. */
+  function of_neurons(view) {
+    const about = () => ({ ...view.provenance(`L${view.place.layer} H${view.place.head}`), vectors: view.data.rotary });
+    return [
+      ...pictures(view, () => drawing_of_neurons(view), about),
+      { name: "CSV of the products", run: () => qk_atlas.export_menu.save_csv(...table_of_neurons(view), about()) },
+    ];
+  }
+
   qk_atlas.inspect_exports = {
-    of_model, margin, title_height, paint, coloured, pictures, table_of_lines, of_lines };
+    of_model, of_neurons, drawing_of_neurons, table_of_neurons, margin, title_height, paint, coloured, pictures, table_of_lines, of_lines };
   if (typeof module !== "undefined") module.exports = qk_atlas.inspect_exports;
 })();

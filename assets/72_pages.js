@@ -199,6 +199,11 @@
       if (token !== null) set_props("detail-tab", { value: "sequence" });
       return;
     }
+    if (type === "hover_live") {
+      const hot = token === null ? null : { side, position: token };
+      qk_atlas.views["live-sentence-view"]?.set({ hot });
+      return;
+    }
     const [id] = panel_kinds[now.atlas.modality];
     tokens_of(now.atlas).then((tokens) => {
       const here = token !== null && tokens.sequence[token] === now.view.sequence;

@@ -29,7 +29,7 @@
       model: atlas.model, corpus: atlas.corpus, normalisation: atlas.normalisation,
       part: atlas.part, guidance: atlas.guidance, method, dims, encoding, palette, layer: place.layer, head: place.head,
       sequence: picked?.sequence ?? null, token: picked?.position ?? null,
-      side: picked?.side ?? "query",
+      side: picked?.side ?? "query", live: qk_atlas.live.capture(),
     };
   }
 

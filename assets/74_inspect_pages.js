@@ -40,9 +40,14 @@
   let corpus = null; // of the source; another one begins at its first sequence
 
   /** Return what is looked at: a sequence of the atlas, unless a live input of its model stays. */
-  function source_of(atlas, _search, source) {
+  async function source_of(atlas, _search, source) {
     const { no_update } = globalThis.dash_clientside;
     if (!atlas?.capture) return no_update;
+    const live = qk_atlas.live.asked_live();
+    if (live && source?.capture !== live) {
+      const found = await qk_atlas.live.open(live);
+      if (found) return found;
+    }
     const asked = asked_sequence();
     if (source?.is_live && source.model === atlas.model && asked === null) return no_update;
     const is_other = corpus !== null && corpus !== atlas.corpus;
@@ -109,7 +114,7 @@
       guidance: atlas.guidance, method, dims, encoding, palette,
       ...(is_there ? place_of(place) : { layer: 0, head: 0 }),
       sequence: chosen?.sequence ?? sequence, token: chosen?.position ?? null, side: chosen?.side ?? "query",
-      ...inspect,
+      ...inspect, live: source.is_live ? source.capture : null,
     };
   }
 

@@ -77,6 +77,7 @@ KINDS = {
     "live": Kind("pipeline.live_runner:LiveRunner", "live"),
     "weights": Kind("pipeline.weight_stage:run_weights", "live"),
     "reproject": Kind("pipeline.reproject:run_reproject", "live"),
+    "warm": Kind("pipeline.live_runner:LiveRunner", "live"),
 }
 
 

@@ -21,6 +21,8 @@ from pipeline.objects import ObjectRef
 from pipeline.store import Store
 
 LIVE = "live"
+WARM = "warm"
+GONE = "this live input is not in the cache any more; type it again"
 
 
 class Live:
@@ -128,6 +130,57 @@ class Live:
         )  # fmt: skip
         return self._submit(spec, owner)
 
+    def warm(self, model: str, *, owner: str) -> JobRecord:
+        """Have a model loaded before somebody waits for it."""
+        return self._jobs.submit(WARM, {"model": model}, owner)
+
+    def describe(self, capture_key: str) -> dict[str, Any]:
+        """Return what was given for a live capture, and what its tokens became.
+
+        Returns
+        -------
+        `model`, `part`, `rotary`, `modality`; `text` and `pair` as they were typed (None for a
+        picture); `tokens`, one `{text, special, segment, was}` each, where `was` is what an edited
+        token said before; `compared`, `mask` and `edits` as in the record.
+
+        Raises
+        ------
+        InputError
+            if the capture is gone, or is no live input.
+        """
+        try:
+            capture = self._open_capture(capture_key)
+        except InputError:
+            raise InputError(GONE) from None
+        record = capture.record
+        if "live" not in record:
+            raise InputError("this is no live input")
+        given = self.given(capture_key)
+        tokens = capture.tokens
+        return {
+            "capture": capture_key, "model": record["model"]["name"], "part": record["part"],
+            "rotary": record["rotary"], "modality": record["corpus"]["modality"],
+            "text": given and given.text, "pair": given and given.pair,
+            "tokens": [] if given is None else [
+                {"text": text, "special": bool(special), "segment": int(segment), "was": was}
+                for text, special, segment, was in zip(
+                    tokens.token_text, tokens.is_special, tokens.segment,
+                    self._before(capture), strict=True)
+            ],
+            **record["live"],
+        }  # fmt: skip
+
+    def _before(self, capture: Capture) -> list[str | None]:
+        """Return what each edited token said before; None for one that is as it was."""
+        live, n_tokens = capture.record["live"], capture.n_tokens
+        was: list[str | None] = [None] * n_tokens
+        if live["compared"] is None or self._store.get_record(live["compared"]) is None:
+            return was
+        original = self._open_capture(live["compared"]).tokens.token_text
+        for position, _ in live["edits"]:
+            was[position] = original[position]
+        return was
+
     def given(self, capture_key: str) -> LiveText | None:
         """Return the text of a live capture with its edits; None for any other capture."""
         record = self._open_capture(capture_key).record
@@ -139,7 +192,7 @@ class Live:
     def job(self, job_id: str) -> JobRecord | None:
         """Return a live job as it is now."""
         job = self._jobs.get(job_id)
-        return job if job is not None and job.kind == LIVE else None
+        return job if job is not None and job.kind in (LIVE, WARM) else None
 
     def position(self, job_id: str) -> int | None:
         """Return how many inputs come before this one; None when it has ended."""

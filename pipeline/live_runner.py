@@ -49,11 +49,16 @@ class LiveRunner:
     def __call__(self, spec_json: dict[str, Any], store: Store, report: Report) -> dict[str, Any]:
         """Capture one input; return `{"capture": key}`.
 
+        A spec that names a model and nothing else loads it, so that it is warm when it is needed.
+
         Raises
         ------
         PipelineError
             with a message for the user: bad input, too long an input, a model that is refused.
         """
+        if spec_json.keys() == {"model"}:
+            self._load(_find(spec_json["model"], store, report), resolve_device("auto"), report)
+            return {}
         spec = LiveSpec.from_json(spec_json)
         report(Progress("prepare", 0, 1, f"reading {spec.model}"))
         source = _find(spec.model, store, report)
@@ -70,17 +75,20 @@ class LiveRunner:
             store.put_record(live_key(spec, source.files), answer)
         return {"capture": key}
 
+    def _load(self, source: ModelSource, device: str, report: Report) -> LoadedModel:
+        def tell() -> None:
+            report(Progress("load", 0, 1, f"loading {source.name}"))
+
+        return self._warm.get(source, device, DTYPE, on_load=tell)
+
     def _capture(
         self, key: str, spec: LiveSpec, text: LiveText | None, request: Request,
         place: tuple[Store, Report],
     ) -> Capture:  # fmt: skip
         """Run the model and store what it did."""
-        (store, report), clock, name = place, Clock(), request.source.name
+        (store, report), clock = place, Clock()
         with clock.stage("load"):
-            loaded = self._warm.get(
-                request.source, request.device, DTYPE,
-                on_load=lambda: report(Progress("load", 0, 1, f"loading {name}")),
-            )  # fmt: skip
+            loaded = self._load(request.source, request.device, report)
         with clock.stage("tokenise"):
             inputs = prepare_inputs(loaded, request.corpus, seed=0, part=request.spec.part)
             _refuse_long(loaded, inputs, request.corpus)

@@ -14,7 +14,8 @@ from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
 from pipeline.catalogue import ModelSource
 from pipeline.errors import ModelError
 from pipeline.images import labels_to_png, png_to_array
-from pipeline.models import check_files, check_keys, go_quiet
+from pipeline.model_checks import check_keys
+from pipeline.models import check_files, go_quiet
 from pipeline.records import LabelMaps, Progress
 
 Report = Callable[[Progress], None]

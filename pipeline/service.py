@@ -28,6 +28,7 @@ from pipeline.live import Live
 from pipeline.map_view import MapView, read_map_view
 from pipeline.orders import read_orders
 from pipeline.patch_labels import PatchLabels, encode_labels, read_labels
+from pipeline.placement import Placements
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
@@ -53,6 +54,7 @@ class Service:
     ----------
     builds : starts builds and follows them.
     live : takes live inputs and follows them.
+    placements : where live inputs lie on the maps.
     inspection : answers about single sequences.
     weights : what query and key weights have in common.
     """
@@ -69,6 +71,10 @@ class Service:
         self._encoding = lru_cache(maxsize=32)(self._encode)
         self._unit_points = lru_cache(maxsize=4)(self._read_unit_points)
         self._aggregate = lru_cache(maxsize=16)(self._average)  # 64 MB at 1,024 tokens
+        self.placements = Placements(
+            open_map=self.map_view, open_atlas=self.atlas, open_capture=self.capture,
+            unit_points=self._unit_points,
+        )  # fmt: skip
         self._maps: dict[str, MapView] = {}
 
     def models(self) -> list[ModelState]:

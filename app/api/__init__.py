@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, abort
 
-from app.api import attention, captures, inspect, maps
+from app.api import attention, captures, inspect, live, maps
 from app.api.answers import binary
 from app.theme import PALETTES, THEMES, lookup_table
 from pipeline.errors import PipelineError
 from pipeline.service import Service
 
 
-def register_routes(server: Flask, service: Service) -> None:
+def register_routes(server: Flask, service: Service, *, allow_any_model: bool) -> None:
     """Add the data routes to the server."""
     api = Blueprint("api", __name__, url_prefix="/api")
     for room in (captures, attention, maps, inspect):
         room.add_routes(api, service)
+    live.add_routes(api, service, allow_any_model=allow_any_model)
 
     @api.get("/lut/<palette>/<theme>.u8")
     def lut(palette: str, theme: str) -> Response:

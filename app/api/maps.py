@@ -76,6 +76,11 @@ def _add_map_routes(api: Blueprint, service: Service) -> None:
         shown = view.capture.draw_order()[: prefix()]
         return binary(shorten(service.coordinates(cell)[shown], cell["frame"], depth))
 
+    @api.get("/<key>/head/<int:layer>/<int:head>/placed/<capture>.f32")
+    def placed(key: str, layer: int, head: int, capture: str) -> Response:
+        found = service.placements.placed(checked(key), layer, head, checked(capture))
+        return binary(found.astype("<f4"))
+
 
 def shorten(coordinates: Array, frame: dict[str, Any], depth: str) -> Array:
     """Return coordinates as whole numbers of `span / 255` or `span / 65535` above the origin.
