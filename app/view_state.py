@@ -33,6 +33,14 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 # A short name, a hub id, or a path without "..": letters, digits and a few signs, no line breaks.
 NAME = re.compile(r"(?!.*\.\.)[\w/~.]([\w/~.@+: -]{0,198}[\w/.+-])?")
 NUMBER = re.compile("[0-9]{1,7}")
+DIGEST = re.compile("[0-9a-f]{64}")
+
+# Of what is no choice: what it looks like, and in words; all others are whole numbers.
+FORMS = {
+    "model": (NAME, "a name of at most 200 characters"),
+    "corpus": (NAME, "a name of at most 200 characters"),
+    "selection": (DIGEST, "64 hex digits"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class ViewState:
     sequence : number of the selected sequence in the corpus, or None.
     token : place of the selected token in that sequence, or None.
     side : "query" or "key", the side of the selected token.
+    selection : digest of the points that are shown alone, or None for all.
     """
 
     model: str = "minilm"
@@ -63,6 +72,7 @@ class ViewState:
     sequence: int | None = None
     token: int | None = None
     side: str = "query"
+    selection: str | None = None
 
 
 def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:
@@ -121,7 +131,7 @@ def _read(name: str, text: object) -> str | int | float:
             if text == _write(choice):
                 return choice  # type: ignore[no-any-return]
         raise ValueError(f"one of {', '.join(map(_write, CHOICES[name]))}")
-    is_name = name in ("model", "corpus")
-    if not isinstance(text, str) or not (NAME if is_name else NUMBER).fullmatch(text):
-        raise ValueError("a name of at most 200 characters" if is_name else "a whole number")
-    return text if is_name else int(text)
+    form, words = FORMS.get(name, (NUMBER, "a whole number"))
+    if not isinstance(text, str) or not form.fullmatch(text):
+        raise ValueError(words)
+    return int(text) if form is NUMBER else text

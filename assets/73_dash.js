@@ -27,6 +27,7 @@
     return {
       model: atlas.model, corpus: atlas.corpus, normalisation: atlas.normalisation,
       guidance: atlas.guidance, method, dims, encoding, palette, layer: place.layer, head: place.head,
+      selection: place.selection ?? null,
       sequence: picked?.sequence ?? null, token: picked?.position ?? null,
       side: picked?.side ?? "query",
     };
@@ -72,7 +73,8 @@
     };
     pages.draw(now);
     if (page !== "other") qk_atlas.url.write(qk_atlas.url.query_of(view, defaults));
-    const links = ["/", "/head"].map((path) => session.address(path, view, defaults));
+    const links = [session.address("/", { ...view, selection: null }, defaults),
+      session.address("/head", view, defaults)];
     const status = missing || !atlas.summary
       ? "" : `${atlas.summary} · ${session.map_name(method, dims)}`;
     const title = session.missing_title(atlas);

@@ -25,6 +25,7 @@ from pipeline.jobs import JobTable
 from pipeline.map_view import MapView, read_map_view
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
+from pipeline.selections import Selections
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
 from pipeline.store import Store
 from pipeline.wanted import prefer_heads
@@ -48,11 +49,13 @@ class Service:
     ----------
     builds : starts builds and follows them.
     weights : what query and key weights have in common.
+    selections : points that somebody has drawn around, and maps of them alone.
     """
 
     def __init__(self, store: Store, jobs: JobTable, *, hub_cache: Path) -> None:
         self.builds = Builds(jobs)
         self.weights = Weights(store, jobs)
+        self.selections = Selections(store, jobs)
         self._store = store
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, abort
 
-from app.api import captures, maps
+from app.api import captures, maps, selections
 from app.api.answers import binary
 from app.theme import PALETTES, THEMES, lookup_table
 from pipeline.errors import PipelineError
@@ -18,7 +18,7 @@ from pipeline.service import Service
 def register_routes(server: Flask, service: Service) -> None:
     """Add the data routes to the server."""
     api = Blueprint("api", __name__, url_prefix="/api")
-    for room in (captures, maps):
+    for room in (captures, maps, selections):
         room.add_routes(api, service)
 
     @api.get("/lut/<palette>/<theme>.u8")
