@@ -42,6 +42,7 @@ THEME = "shell-theme"  # "light" or "dark"
 ATLAS = "shell-atlas"  # what `callbacks.atlas.describe` returns
 HITS = "shell-hits"  # token numbers that were searched for, or None
 PLACE = "shell-place"  # {layer, head}
+MADE = "shell-made"  # digest of the map of a selection that is shown, or None
 PICKED = "shell-picked"  # {sequence, position, side} or None
 JOB = "shell-job"  # id of the build that is followed, or None
 PROGRESS = "shell-progress"  # grows with every step of that build

@@ -177,6 +177,7 @@ def _stores() -> list[Component]:
         ids.DEFAULTS: asdict(ViewState()),
         ids.THEME: THEMES[0], ids.ATLAS: None, ids.HITS: None,
         ids.SOURCE: None, ids.INSPECT: None,
-        ids.PLACE: None, ids.PICKED: None, ids.JOB: None, ids.PROGRESS: 0, ids.STAGE: "",
+        ids.PLACE: None, ids.PICKED: None, ids.MADE: None, ids.JOB: None,
+        ids.PROGRESS: 0, ids.STAGE: "",
     }  # fmt: skip
     return [dcc.Store(id=name, data=value) for name, value in values.items()]

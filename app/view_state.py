@@ -58,6 +58,7 @@ PATTERNS = {
     **dict.fromkeys(("layers", "heads"), (RANGES, "numbers and ranges such as 0-3,7")),
     "live": (DIGEST, "the 64 hex digits of a live input"),
     "pinned": (PINS, "layers with their heads such as 5:0-2;8"),
+    "selection": (DIGEST, "the 64 hex digits of a selection"),
 }
 
 
@@ -82,6 +83,7 @@ class ViewState:
     dimensions, rotary : order of the neuron view's dimensions, and which vectors it shows.
     compare : place of the query that the neuron view compares with, or None.
     live : capture of a live input, or None; what was typed is never in an address.
+    selection : digest of the points that are shown alone, or None for all.
     """
 
     model: str = "minilm"
@@ -108,6 +110,7 @@ class ViewState:
     rotary: str = "after"
     compare: int | None = None
     live: str | None = None
+    selection: str | None = None
 
 
 def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:

@@ -61,10 +61,13 @@
       return this.config.modality === "image";
     }
 
-    /** Fetch the points; then, for images, all pictures. `changed` is called when more is here. */
-    async load(encoding, signal, changed) {
+    /**
+     * Fetch the points; then, for images, all pictures. `changed` is called when more is here,
+     * `tell` with words about what is waited for.
+     */
+    async load(encoding, signal, changed, tell) {
       await Promise.all([
-        this.coordinates ?? this.load_points(signal), this.load_attribute(encoding, signal),
+        this.coordinates ?? this.load_points(signal, tell), this.load_attribute(encoding, signal),
       ]);
       changed();
       if (this.is_image) await this.load_images(signal, changed);
@@ -78,19 +81,43 @@
 
     /** Return the values that colour the points by an encoding, or null before they are here. */
     values_of(encoding) {
-      return (encoding === "norm" ? this.norms : this.attributes[encoding]) ?? null;
+      if (encoding === "norm") return this.norms ?? null;
+      const values = this.attributes[encoding];
+      if (!values || !this.kept) return values ?? null;
+      this.picked_values ??= {};
+      return (this.picked_values[encoding] ??= qk_atlas.remap.pick(values, this.kept));
     }
 
-    async load_points(signal) {
-      const { capture_url, projection_url, layer, head } = this.config;
+    async load_points(signal, tell) {
+      const { capture_url, projection_url, layer, head, selection } = this.config;
       const { fetch_array, fetch_json } = qk_atlas.stage;
-      const [coordinates, order, norms, tokens] = await Promise.all([
-        fetch_array(`${projection_url}/head/${layer}/${head}.u16`, Uint16Array, signal),
+      const made = selection && await qk_atlas.remap.ready(selection.url, signal, tell);
+      const map_url = made ? `/api/${made.key}/remap` : `${projection_url}/head/${layer}/${head}`;
+      const [coordinates, order, norms, tokens, points] = await Promise.all([
+        fetch_array(`${map_url}.u16`, Uint16Array, signal),
         fetch_array(`${capture_url}/order.u32`, Uint32Array, signal),
         fetch_array(`${capture_url}/head/${layer}/${head}/norms.u8`, Uint8Array, signal),
         fetch_json(this.config.tokens_url ?? `${capture_url}/tokens.json`, signal),
+        selection && fetch_array(selection.points_url, Uint32Array, signal),
       ]);
-      this.keep({ order, norms, tokens, coordinates });
+      this.made = made;
+      this.kept = points && qk_atlas.remap.kept_of(order, points);
+      const own = (values) => (this.kept ? qk_atlas.remap.pick(values, this.kept) : values);
+      this.keep({ order: own(order), norms: own(norms), tokens, coordinates });
+    }
+
+    /** Points that are shown: all of the head, or those of a selection. */
+    get n_points() {
+      return this.order?.length ?? this.config.n_points;
+    }
+
+    /** Return the draw indices of points by their numbers; those that are not shown are left out. */
+    indices_of(points) {
+      if (!this.place_of) {
+        this.place_of = new Int32Array(this.config.n_points ?? this.order.length).fill(-1);
+        this.order.forEach((point, index) => { this.place_of[point] = index; });
+      }
+      return Array.from(points, (point) => this.place_of[point]).filter((index) => index >= 0);
     }
 
     /** Keep the arrays of the points and what follows from them. */
@@ -138,9 +165,8 @@
       const { near_url, dims } = this.config;
       const url = `${near_url}/${this.order[index]}.u32`;
       const nearest = await qk_atlas.stage.fetch_array(url, Uint32Array, signal);
-      this.place_of ??= qk_atlas.find.draw_index_of(this.order);
       return {
-        space: Array.from(nearest, (point) => this.place_of[point]),
+        space: this.indices_of(nearest),
         map: qk_atlas.find.nearest_on_map(this.coordinates, dims, index, n_near),
       };
     }

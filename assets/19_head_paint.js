@@ -14,14 +14,15 @@
   /**
    * Choose what is shown at all, what stands out, and what was searched for.
    * @param {object} data HeadData
-   * @param {{hits: number[][]|null, sequence: number|null, selected: Uint32Array|null,
+   * @param {{hits: number[][]|null, sequence: number|null, selected: number[]|null,
    *   hidden_side: string|null}} options
    * @returns {{all: Uint32Array, near: Uint32Array|null, terms: object[]|null}}
    */
-  function choose({ owners, tokens }, { hits, sequence, selected, hidden_side }) {
+  function choose(data, { hits, sequence, selected, hidden_side }) {
+    const { owners, tokens } = data;
     const points_of = (mask) => find.points_of_tokens(owners, mask, hidden_side);
     const all = points_of(new Uint8Array(owners.n_tokens).fill(1));
-    let near = selected;
+    let near = selected && Uint32Array.from(data.indices_of(selected));
     if (!selected && sequence !== null) {
       near = points_of(Uint8Array.from(tokens.sequence, (one) => one === sequence));
     }

@@ -92,7 +92,8 @@
     select_in(corners) {
       const polygon = corners.map((corner) => corner.map((value) => value * this.ratio));
       const found = find.points_in_polygon(this.placed, polygon, this.sets.all);
-      this.on_event({ type: "select", indices: found.length ? found : null });
+      const points = Array.from(found, (index) => this.data.order[index]);
+      this.on_event({ type: "select", points: points.length ? points : null });
     }
   }
 

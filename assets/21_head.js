@@ -59,7 +59,11 @@
     }
 
     async load(signal) {
-      await this.data.load(this.options.encoding, signal, () => this.redraw());
+      const tell = (words) => this.enter("pending", words);
+      await this.data.load(this.options.encoding, signal, () => this.redraw(), tell);
+      if (this.message.textContent) this.enter("loading");
+      if (this.data.made && !this.is_told) this.on_event({ type: "made", ...this.data.made });
+      this.is_told = true;
     }
 
     /** A map that is not there yet is no fault: it is looked for again when more is computed. */
@@ -173,7 +177,7 @@
     }
 
     get radius() {
-      return point_radius(this.config.n_points, this.camera.zoom);
+      return point_radius(this.data.n_points, this.camera.zoom);
     }
 
     /** Cut the patches anew when their size has changed or another image has come. */
@@ -255,7 +259,7 @@
     shown() {
       const { config, options, sets, camera, frame, n_labels = 0, n_lines = 0 } = this;
       return {
-        layer: config.layer, head: config.head, n_points: config.n_points, picked: options.picked,
+        layer: config.layer, head: config.head, n_points: this.data.n_points, picked: options.picked,
         n_highlighted: (sets?.terms ?? []).reduce((sum, { chosen }) => sum + chosen.length, 0),
         n_selected: options.selected?.length ?? 0, near: this.near ?? null, encoding: this.drawn?.encoding ?? null, n_in_sequence: sets?.near?.length ?? 0,
         n_live: this.live_placed?.count ?? 0, hovered_live: this.hovered_live < 0 ? null : this.hovered_live,

@@ -5,6 +5,7 @@
   const qk_atlas = (globalThis.qk_atlas ??= {});
 
   const n_listed = 12;
+  const least_points = 10; // fewer make no map; pipeline/selections.py has the same
 
   /**
    * Count selected points.
@@ -87,9 +88,13 @@
 
     buttons() {
       const tools = make("div", "qk-panel-tools");
-      const names = { csv: "export CSV", clear: "clear" };
+      const names = { reproject: "re-project", csv: "export CSV", clear: "clear" };
       for (const [type, words] of Object.entries(names)) {
         const button = make("button", "qk-button", words, { type: "button" });
+        if (type === "reproject") {
+          button.title = "lay these points out by themselves, in a map of their own";
+          button.disabled = this.points.length < least_points;
+        }
         button.addEventListener("click", () => this.on_event({ type }));
         tools.append(button);
       }

@@ -30,8 +30,8 @@
 
   /** Return one line that says where a picture is from. */
   function caption_of(provenance) {
-    const { model, revision, corpus, method, normalisation, seed, head } = provenance;
-    return ["QK Atlas", head, `${model}${revision ? `@${String(revision).slice(0, 8)}` : ""}`, corpus,
+    const { model, revision, corpus, method, normalisation, seed, head, selection } = provenance;
+    return ["QK Atlas", head, selection && `selection ${selection.slice(0, 8)}`, `${model}${revision ? `@${String(revision).slice(0, 8)}` : ""}`, corpus,
       method, normalisation, `seed ${seed}`].filter(Boolean).join(" · ");
   }
 
@@ -46,6 +46,11 @@
     link.href = URL.createObjectURL(blob);
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  /** Download what an address of ours gives. */
+  function follow(href) {
+    make("a", "", "", { href, download: "" }).click();
   }
 
   function save_csv(head, rows, provenance) {
@@ -154,7 +159,8 @@
   }
 
   qk_atlas.export_menu = {
-    csv_cell, csv_text, caption_of, file_name, save, save_csv, save_png, save_svg, svg_part, fill,
+    csv_cell, csv_text, caption_of, file_name, save, save_csv, save_png, save_svg, svg_part, follow,
+    fill,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.export_menu;
 })();

@@ -74,7 +74,7 @@
       { name: "PNG", run: () => save_png(view().element, [view().canvas, view().overlay], about()) },
       { name: "SVG", run: () => save_svg(drawing_of(view()), about()) },
       { name: "CSV of the points", run: table },
-      { name: "NPZ of the vectors", href },
+      { name: "NPZ of the vectors", run: () => { qk_atlas.export_menu.follow(href()); } },
     ];
   }
 

@@ -77,7 +77,7 @@
       this.element = element;
       this.config = config;
       this.on_event = on_event;
-      const { cells, layer, head } = config;
+      const { cells, layer, head, selection } = config;
       const around = make("span", "qk-arrows");
       around.append(...["left", "up", "down", "right"].map((name) => (
         arrow(name, neighbour(cells, { layer, head }, steps[name]), on_event))));
@@ -88,8 +88,21 @@
       back.addEventListener("click", () => on_event({ type: "back" }));
       const menu = make("span", "qk-bar-menu");
       qk_atlas.export_menu.fill(menu, config.exports);
-      element.replaceChildren(around, middle, this.make_tools(), back, menu);
+      const crumb = selection ? [this.make_crumb()] : [];
+      element.replaceChildren(around, middle, this.make_tools(), ...crumb, back, menu);
       qk_atlas.views[element.id] = this;
+    }
+
+    /** What tells that only a selection is shown, and leads back to the whole map. */
+    make_crumb() {
+      const crumb = make("nav", "qk-crumb", "", { "aria-label": "which points are shown" });
+      this.count = make("b", "", "selected points");
+      const whole = make("button", "qk-button", "all points", {
+        type: "button", title: "show the map of all points of the head again",
+      });
+      whole.addEventListener("click", () => this.on_event({ type: "whole" }));
+      crumb.append(whole, make("span", "", "›", { "aria-hidden": "true" }), this.count);
+      return crumb;
     }
 
     make_tools() {
@@ -102,8 +115,11 @@
       return this.tools;
     }
 
-    /** Show the quality figures of the head ({} while they are not measured) and the tool. */
-    set({ quality, tool }) {
+    /** Show the quality figures of the map ({} while they are not measured), points and the tool. */
+    set({ quality, tool, n_selected }) {
+      if (n_selected && this.count) {
+        this.count.textContent = `${n_selected.toLocaleString("en")} selected points`;
+      }
       if (tool) {
         for (const button of this.tools.children) {
           button.setAttribute("aria-pressed", String(button.dataset.tool === tool));

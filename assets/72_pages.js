@@ -8,7 +8,7 @@
   const { panel_kinds, put, set_props, tokens_of } = detail;
 
   let now = null; // what is shown; see `show` in 73_dash.js
-  let selected = { capture: null, indices: null }; // draw order is the same for all heads
+  let selected = { capture: null, points: null }; // point numbers, the same for all heads
   let passage = null; // the cell of the matrix out of which the next head grows
   let tool = "move";
   let tab = "sequence"; // of the detail panel
@@ -28,14 +28,16 @@
 
   function open_head({ layer, head, from }) {
     passage = from ?? null;
-    if (now.page === "head") set_props("shell-place", { data: { layer, head } });
+    const { selection } = now.view;
+    if (now.page === "head") set_props("shell-place", { data: { layer, head, selection } });
     else go_to("/head", { ...now.view, layer, head });
   }
 
   /** Return what an export says about where it is from. */
   function provenance_of({ atlas, view }, head) {
     const method = session.map_name(view.method, view.dims);
-    return { ...atlas.provenance, method, ...(head ? { head } : {}) };
+    const { selection } = view;
+    return { ...atlas.provenance, method, ...(head && { head }), ...(selection && { selection }) };
   }
 
   function show_matrix(state) {
@@ -85,20 +87,24 @@
       capture_url: `/api/${atlas.capture}`, projection_url: `/api/${map.key}`,
       tokens_url: qk_atlas.image_config.tokens_url(atlas),
       near_url: `/api/${atlas.atlas}/head/${layer}/${head}/near`,
+      selection: qk_atlas.remap.config_of(atlas, view),
       lut_url: options.lut_url, modality: atlas.modality,
       label: `Layer ${layer} head ${head} of ${atlas.model} on ${atlas.corpus}, `
         + session.map_name(view.method, dims),
     };
-    if (selected.capture !== atlas.capture) selected = { capture: atlas.capture, indices: null };
+    if (selected.capture !== atlas.capture) selected = { capture: atlas.capture, points: null };
     const shown = Object.fromEntries(["labels", "size_by_norm", "pictures", "neighbours"].map(
       (name) => [name, show.includes(name)]));
     put("head-view", "head", config, {
-      ...options, ...shown, sequence: view.sequence, tool, selected: selected.indices,
+      ...options, ...shown, sequence: view.sequence, tool, selected: selected.points,
       refresh: progress, ...(passage ? { from: passage } : {}),
       ...(view.sequence === null ? { lines: null, picked: null } : {}),
     }, on_map_event);
     passage = null;
-    const bar = { layer, head, cells: atlas.cells, map: map.key, exports: head_exports(state) };
+    const bar = {
+      layer, head, cells: atlas.cells, map: map.key, selection: view.selection,
+      exports: head_exports(state),
+    };
     put("head-bar", "head_bar", bar, { tool }, on_head_bar_event);
     show_quality(state);
     show_selection();
@@ -126,14 +132,19 @@
   }
 
   function head_exports({ atlas, view: { layer, head }, map }) {
-    const href = `/api/${atlas.atlas}/head/${layer}/${head}/vectors.npz`;
+    const href = () => {
+      const made = qk_atlas.views["head-view"]?.data.made;
+      return made ? `/api/${made.key}/remap.npz`
+        : `/api/${atlas.atlas}/head/${layer}/${head}/vectors.npz`;
+    };
     return qk_atlas.exports.of_head(() => qk_atlas.views["head-view"],
       () => provenance_of(now, `L${layer} H${head}`), href);
   }
 
   function on_head_bar_event(event) {
     if (event.type === "open") open_head(event);
-    if (event.type === "back") go_to("/", now.view);
+    if (event.type === "back") go_to("/", { ...now.view, selection: null });
+    if (event.type === "whole") show_selected(null);
     if (event.type === "tool") {
       tool = event.tool;
       qk_atlas.views["head-view"]?.set({ tool });
@@ -149,8 +160,10 @@
       (one) => one.layer === view.layer && one.head === view.head)];
     const head = qk_atlas.views["head-view"];
     if (!cell || head?.config.layer !== view.layer || head.config.head !== view.head) return;
-    qk_atlas.views["head-bar"]?.set({ quality: cell.quality });
-    head.data.frame = cell;
+    if (!head.config.selection) {
+      qk_atlas.views["head-bar"]?.set({ quality: cell.quality });
+      head.data.frame = cell;
+    }
     const is_common = norm_scale === "common" && cells.every(Boolean);
     head.set({
       norm_range: cell.norm_range,
@@ -158,12 +171,19 @@
     });
   }
 
-  /** Select points of the map (draw indices) or none. */
-  function select(indices) {
-    selected.indices = indices;
-    qk_atlas.views["head-view"]?.set({ selected: indices });
+  /** Select points of the map (their numbers) or none. */
+  function select(points) {
+    selected.points = points;
+    qk_atlas.views["head-view"]?.set({ selected: points });
     show_selection();
-    if (indices) set_props("detail-tab", { value: "selection" });
+    if (points) set_props("detail-tab", { value: "selection" });
+  }
+
+  /** Show the map of a stored selection, or the whole map for null. */
+  function show_selected(selection) {
+    const { layer, head } = now.view;
+    selected.points = null;
+    set_props("shell-place", { data: { layer, head, selection } });
   }
 
   async function show_selection() {
@@ -173,13 +193,17 @@
     const tokens = await tokens_of(now.atlas);
     const head = qk_atlas.views["head-view"];
     if (!head?.data.order) return;
-    const points = selected.indices
-      && Array.from(selected.indices, (index) => head.data.meaning_of(index));
+    const points = selected.points
+      && head.data.indices_of(selected.points).map((index) => head.data.meaning_of(index));
     qk_atlas.views["selection-view"]?.set({ points, tokens });
   }
 
   function on_selection_event({ type }) {
     if (type === "clear") select(null);
+    if (type === "reproject") {
+      qk_atlas.remap.keep(now.atlas.atlas, selected.points).then(show_selected)
+        .catch((error) => set_props("shell-notices", { children: error.message }));
+    }
     if (type === "csv") {
       const { points } = qk_atlas.views["selection-view"];
       const { data } = qk_atlas.views["head-view"];
@@ -189,9 +213,16 @@
     }
   }
 
-  function on_map_event({ type, token, side, sequence, position, indices }) {
+  function on_map_event({ type, token, side, sequence, position, points, ...made }) {
     if (type === "select") {
-      select(indices);
+      select(points);
+      return;
+    }
+    if (type === "made") {
+      qk_atlas.views["head-view"].data.frame = made.frame;
+      qk_atlas.views["head-bar"]?.set({ quality: made.quality, n_selected: made.n_points });
+      set_props("shell-made", { data: made.key });
+      show_selection();
       return;
     }
     if (type === "pick") {

@@ -27,7 +27,8 @@
   function view_of({ atlas, method, dims, encoding, palette, place, picked }) {
     return {
       model: atlas.model, corpus: atlas.corpus, normalisation: atlas.normalisation,
-      part: atlas.part, guidance: atlas.guidance, method, dims, encoding, palette, layer: place.layer, head: place.head,
+      part: atlas.part, guidance: atlas.guidance, method, dims, encoding, palette,
+      layer: place.layer, head: place.head, selection: place.selection ?? null,
       sequence: picked?.sequence ?? null, token: picked?.position ?? null,
       side: picked?.side ?? "query", live: qk_atlas.live.capture(),
     };
@@ -75,7 +76,8 @@
     };
     pages.draw(now);
     if (has_maps) qk_atlas.url.write(qk_atlas.url.query_of(view, defaults));
-    const links = ["/", "/head"].map((path) => session.address(path, view, defaults));
+    const links = [session.address("/", { ...view, selection: null }, defaults),
+      session.address("/head", view, defaults)];
     const status = missing || !atlas.summary
       ? "" : [atlas.summary, has_maps && session.map_name(method, dims)].filter(Boolean).join(" · ");
     const title = session.missing_title(atlas);

@@ -158,11 +158,12 @@ def mixing(sampled: Int64, nearest: Int64, n_queries: int) -> dict[str, float]:
 
     Returns
     -------
-    `mixing_queries`, `mixing_keys` and their mean `mixing` : 0 (apart) .. 0.5 (fully mixed) .. 1.
+    `mixing_queries`, `mixing_keys` and their mean `mixing` : 0 (apart) .. 0.5 (fully mixed) .. 1;
+    0 for a type that has no points.
     """
     is_key = sampled >= n_queries
     other = ((nearest >= n_queries) != is_key[:, None]).mean(axis=1)
-    queries, keys = float(other[~is_key].mean()), float(other[is_key].mean())
+    queries, keys = (float(other[side].mean()) if side.any() else 0.0 for side in (~is_key, is_key))
     return {"mixing": (queries + keys) / 2, "mixing_queries": queries, "mixing_keys": keys}
 
 

@@ -31,6 +31,7 @@ from pipeline.patch_labels import PatchLabels, encode_labels, read_labels
 from pipeline.placement import Placements
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
+from pipeline.selections import Selections
 from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
 from pipeline.store import Store
 from pipeline.wanted import prefer_heads
@@ -57,6 +58,7 @@ class Service:
     placements : where live inputs lie on the maps.
     inspection : answers about single sequences.
     weights : what query and key weights have in common.
+    selections : points that somebody has drawn around, and maps of them alone.
     """
 
     def __init__(self, store: Store, jobs: JobTable, *, hub_cache: Path) -> None:
@@ -64,6 +66,7 @@ class Service:
         self.live = Live(store, jobs, hub_cache=hub_cache, open_capture=self.capture)
         self.inspection = Inspection(self.capture)
         self.weights = Weights(store, jobs)
+        self.selections = Selections(store, jobs)
         self._store = store
         self._hub_cache = hub_cache
         # A page asks for the same capture and map once a head; neither changes when it is complete.

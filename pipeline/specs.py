@@ -15,6 +15,7 @@ SCHEMA = 1
 # Raise a stage's number in the change that alters what it computes.
 STAGE_VERSIONS = {
     "capture": 3, "atlas": 2, "pca": 1, "umap": 4, "tsne": 4, "quality": 2, "order": 1, "labels": 1,
+    "reproject": 1,
 }  # fmt: skip
 
 METHODS = ("pca", "umap", "tsne")
@@ -214,3 +215,40 @@ def map_key(atlas: str, spec: MapSpec) -> str:
 def head_key(map_set: str, layer: int, head: int) -> str:
     """Name the map of one head of a map set."""
     return digest({"stage": "head", "map_set": map_set, "layer": layer, "head": head})
+
+
+@dataclass(frozen=True)
+class RemapSpec:
+    """Which points of which head to lay out by themselves.
+
+    Parameters
+    ----------
+    atlas, selection : keys.
+    layer, head : from 0.
+    map : method, dimension and what shapes it.
+    """
+
+    atlas: str
+    layer: int
+    head: int
+    selection: str
+    map: MapSpec
+
+    @property
+    def key(self) -> str:
+        """Name the map by everything that shapes it."""
+        return digest({
+            "stage": "reproject", "version": STAGE_VERSIONS["reproject"],
+            "layer": self.layer, "head": self.head,
+            "selection": self.selection, "map_set": map_key(self.atlas, self.map),
+            "quality": STAGE_VERSIONS["quality"],
+        })  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> RemapSpec:
+        """Read what `to_json` wrote."""
+        return cls(**{**row, "map": MapSpec(**row["map"])})

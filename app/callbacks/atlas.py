@@ -40,10 +40,11 @@ def register(app: Dash, service: Service) -> None:
         picked = None
         if state.sequence is not None and state.token is not None:
             picked = {"sequence": state.sequence, "position": state.token, "side": state.side}
+        place = {"layer": state.layer, "head": state.head, "selection": state.selection}
         return (
             models, corpora, state.model, state.corpus, state.part, state.normalisation,
             state.guidance, method, state.dims,
-            state.encoding, state.palette, {"layer": state.layer, "head": state.head}, picked,
+            state.encoding, state.palette, place, picked,
             [html.P(notice) for notice in notices],
         )  # fmt: skip
 

@@ -26,14 +26,17 @@ def register(app: Dash, service: Service) -> None:
         Output(ids.TRUST, "children"), Output(ids.NORMS, "children"),
         Input(ids.DETAIL_TAB, "value"), Input(ids.PLACE, "data"), Input(ids.ATLAS, "data"),
         Input(ids.METHOD, "value"), Input(ids.DIMS, "value"), Input(ids.PALETTE, "value"),
-        Input(ids.THEME, "data"),
+        Input(ids.THEME, "data"), Input(ids.MADE, "data"),
     )  # fmt: skip
     def fill(
-        tab: Any, place: Any, atlas: Any, method: Any, dims: Any, palette: Any, theme: Any
-    ) -> tuple[Any, Any]:
+        tab: Any, place: Any, atlas: Any, method: Any, dims: Any, palette: Any, theme: Any,
+        made: Any,
+    ) -> tuple[Any, Any]:  # fmt: skip
         if tab not in ("trust", "norms") or palette not in PALETTES or theme not in THEMES:
             return no_update, no_update
         try:
+            if tab == "trust" and isinstance(place, dict) and place.get("selection"):
+                return show_selected(service, made), no_update
             found = look(service, atlas, place, f"{method}_{dims}")
         except PipelineError as error:
             found = str(error)
@@ -71,9 +74,7 @@ def show_trust(
     """Return the trust panel."""
     n = f"{min(2_000, report.dot.size):,} of {report.dot.size:,} pairs shown"
     children: list[Any] = [html.H2("How far can I trust this?")]
-    children += [
-        html.P(sentence, className="qk-verdict", **_level(level)) for level, sentence in words
-    ] or [html.P("The figures of this map are being measured.")]
+    children += _verdicts(words) or [html.P("The figures of this map are being measured.")]
     children += [
         html.H3(f"Distance against dot product in the space, rho {report.space_rho:.2f}"),
         html.P(f"{n}. A line falling from left to right is ideal: near means attended."),
@@ -95,10 +96,51 @@ def show_trust(
                    "curve is the correlation that each c gives; lower is better."),
             _chart(draw_curve(report.scales, report.curve, report.scale, **look_of)),
         ]  # fmt: skip
-    rows = [html.Tr([html.Th(name.replace("_", " "), scope="row"), html.Td(f"{value:.3f}")])
-            for name, value in quality.items() if isinstance(value, float)]  # fmt: skip
-    children += [html.H3("All figures"), html.Table(html.Tbody(rows))]
+    children += _all_figures(quality)
     return html.Div(children, className="qk-report")
+
+
+def show_selected(service: Service, made: Any) -> Component:
+    """Return the trust panel of the map of a selection."""
+    if not isinstance(made, str):
+        return html.P("The selected points are being laid out.", className="qk-panel-note")
+    record, _, points = service.selections.coordinates(made)
+    quality = record["quality"]
+    return html.Div(
+        [
+            html.H2("How far can I trust this?"),
+            html.P(f"This is a map of {points.size:,} selected points alone. All figures are those "
+                   "among these points."),
+            *_verdicts(service.judge(quality)),
+            *_all_figures(quality),
+        ],
+        className="qk-report",
+    )  # fmt: skip
+
+
+def _verdicts(words: list[tuple[str, str]]) -> list[Any]:
+    return [html.P(text, className="qk-verdict", **_level(level)) for level, text in words]
+
+
+FIGURES = {
+    "per_query_rho": "rho, per query", "spearman": "rho, pooled",
+    "trustworthiness_at_10": "trustworthiness at 10", "recall_at_10": "neighbours kept, of 10",
+    "top_key_share": "strongest key among the 3 nearest", "mixing": "mixing",
+    "mixing_queries": "mixing around queries", "mixing_keys": "mixing around keys",
+}  # fmt: skip
+
+
+def name_of(figure: str) -> str:
+    """Return a figure in words, as the matrix has them; those of the space say so."""
+    name = figure.removeprefix("space_")
+    words = FIGURES.get(name, name.replace("_", " "))
+    return words if name == figure else f"{words}, in space"
+
+
+def _all_figures(quality: dict[str, Any]) -> list[Any]:
+    rows = [html.Tr([html.Th(name_of(name), scope="row"), html.Td(f"{value:.3f}")])
+            for name, value in quality.items() if isinstance(value, float)]  # fmt: skip
+    return [html.H3("All figures"), html.Table(html.Tbody(rows))]
 
 
 def show_norms(report: HeadReport, look_of: dict[str, str]) -> Component:

@@ -125,7 +125,7 @@ def tell_symmetry(symmetry: float) -> str:
                 "attend back.")  # fmt: skip
     if symmetry <= -SOMETHING:
         return f"Scores point one way (symmetry {symmetry:.2f}): turned round they change sign."
-    return f"Scores have a direction of their own each way (symmetry {symmetry:.2f})."
+    return f"Scores are neither mutual nor one-way (symmetry {symmetry:.2f})."
 
 
 def _chart(figure: Any) -> Component:

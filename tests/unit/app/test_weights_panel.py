@@ -81,7 +81,7 @@ def test_a_correlation_is_said_in_words(r: float, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("symmetry", "expected"),
-    [(0.9, "mostly mutual"), (0.3, "partly"), (0.0, "own"), (-0.4, "change sign")],
+    [(0.9, "mostly mutual"), (0.3, "partly"), (0.0, "neither"), (-0.4, "change sign")],
 )
 def test_a_symmetry_is_said_in_words(symmetry: float, expected: str) -> None:
     assert expected in tell_symmetry(symmetry)
