@@ -16,6 +16,11 @@
       "Shift and arrow keys": "move a 2-D map", "0 or double click": "whole map again",
       "click on a point": "its sequence", Escape: "let the chosen token go",
     },
+    inspect: {
+      "click, or i, on a head's number": "show or hide it; double click or i: it alone, again: all",
+      "arrow keys, Enter": "from picture to picture, at large", "click on a token": "keep its lines; its query",
+      "Shift and click, or c, on a query": "compare with it", "click on a row": "choose its key",
+    },
     everywhere: { "?": "this list", Tab: "from control to control" },
   };
 

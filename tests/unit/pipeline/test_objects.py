@@ -185,3 +185,25 @@ def test_an_array_that_does_not_fit_is_refused_before_it_is_mapped(store, monkey
 def test_other_errors_of_the_system_stay_what_they_are(store):
     with pytest.raises(PermissionError), store.new_array((1,), "f8"):
         raise PermissionError
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3, 4)])
+@pytest.mark.parametrize("dtype", ["<f4", "<i8", "|u1", "|b1"])
+def test_an_array_is_opened_without_the_parser_that_threads_disturb(
+    store, monkeypatch, shape, dtype
+):
+    array = np.ones(shape, dtype=dtype)
+    ref = store.put_array(array)
+
+    def disturbed(_):
+        raise SystemError("AST constructor recursion depth mismatch")
+
+    monkeypatch.setattr("ast.literal_eval", disturbed)
+    found = store.open_array(ref)
+    assert (found.shape, found.dtype) == (array.shape, array.dtype)
+    assert np.array_equal(found, array)
+
+
+def test_an_array_of_an_unusual_dtype_is_opened_all_the_same(store):
+    array = np.array([(1, 2.0)], dtype=[("n", "<i4"), ("x", "<f8")])
+    assert store.open_array(store.put_array(array)).tolist() == [(1, 2.0)]
