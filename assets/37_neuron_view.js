@@ -64,7 +64,7 @@
       token.append(make("span", "qk-token-text", shown));
       const pin = make("button", "qk-neuron-pin", "vs", {
         type: "button", tabindex: "-1", title: `keep “${shown}” beside the chosen query (Shift and click, or c)`,
-        "aria-label": `compare with ${shown}`, "data-pin": position,
+        "aria-label": `vs ${shown}`, "data-pin": position,
       });
       item.append(token, pin);
       return { item, token, pin };

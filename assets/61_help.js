@@ -22,6 +22,11 @@
       "click on its number, Enter": "ring it on the map, or let it go",
       "arrow keys, Home, End": "from token to token", Escape: "let the chosen token go",
     },
+    inspect: {
+      "click, or i, on a head's number": "show or hide it; double click or i: it alone, again: all",
+      "arrow keys, Enter": "from picture to picture, at large", "click on a token": "keep its lines; its query",
+      "Shift and click, or c, on a query": "compare with it", "click on a row": "choose its key",
+    },
     everywhere: { "?": "this list", Tab: "from control to control" },
   };
 

@@ -77,7 +77,9 @@
     const { source, inspect, view, atlas } = now;
     if (event.type === "change") {
       const known = Object.entries(event.changes).filter(([name]) => name in inspect);
-      if (known.length) set_props("inspect-options", { data: { ...inspect, ...Object.fromEntries(known) } });
+      // At once: the next choice may come before Dash has passed this one on.
+      now.inspect = { ...inspect, ...Object.fromEntries(known) };
+      if (known.length) set_props("inspect-options", { data: now.inspect });
     }
     if (event.type === "layer" || event.type === "place") {
       const { layer, head = view.head } = event;

@@ -42,6 +42,20 @@ def store(tmp_path_factory: pytest.TempPathFactory, conversions: Path, hub_cache
 
 
 @pytest.fixture(scope="session")
+def paper(store: Store, hub_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus of an atlas: the examples of BertViz' paper, and tokens that try to be more."""
+    path = tmp_path_factory.mktemp("paper") / "paper.csv"
+    path.write_text(
+        "text,text_pair\n"
+        '"The quick, brown fox jumps over the lazy",\n'
+        "the cat sat on the mat,the cat lay on the rug\n"
+        "</script> <s> \u202eevil\u202c <img src=x onerror=alert(1)>,\n"
+    )
+    build(store, hub_cache, model="minilm", corpus=str(path), methods=("pca",), dims=(2,))
+    return path
+
+
+@pytest.fixture(scope="session")
 def address(store: Store, hub_cache: Path) -> Iterator[str]:
     """The address of a dashboard with its worker, headers and all."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
