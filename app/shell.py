@@ -20,7 +20,7 @@ from pipeline.specs import PARTS
 POLL_MS = 500
 DETAIL_TABS = (
     ("sequence", "Sequence"), ("aggregate", "Aggregate"), ("selection", "Selection"),
-    ("live", "Live"), ("trust", "Trust"), ("norms", "Norms"), ("weights", "Weights"),
+    ("live", "Live"), ("trust", "Trust"), ("vectors", "Vectors"),
 )  # fmt: skip
 
 
@@ -142,8 +142,8 @@ def _detail() -> Component:
                 html.Div(id=ids.SELECTION_VIEW, className="qk-tab", **_tab("selection")),
                 html.Div(live_panel(), id=ids.LIVE_PANEL, className="qk-tab", **_tab("live")),
                 html.Div(id=ids.TRUST, className="qk-tab", **_tab("trust")),
-                html.Div(id=ids.NORMS, className="qk-tab", **_tab("norms")),
-                html.Div(id=ids.WEIGHTS, className="qk-tab", **_tab("weights")),
+                html.Div(id=ids.NORMS, className="qk-tab", **_tab("vectors")),
+                html.Div(id=ids.WEIGHTS, className="qk-tab", **_tab("vectors")),
             ],
             className="qk-detail-body",
         ),

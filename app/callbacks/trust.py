@@ -32,7 +32,7 @@ def register(app: Dash, service: Service) -> None:
         tab: Any, place: Any, atlas: Any, method: Any, dims: Any, palette: Any, theme: Any,
         made: Any,
     ) -> tuple[Any, Any]:  # fmt: skip
-        if tab not in ("trust", "norms") or palette not in PALETTES or theme not in THEMES:
+        if tab not in ("trust", "vectors") or palette not in PALETTES or theme not in THEMES:
             return no_update, no_update
         try:
             if tab == "trust" and isinstance(place, dict) and place.get("selection"):

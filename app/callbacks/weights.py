@@ -32,7 +32,7 @@ def register(app: Dash, service: Service) -> None:
     def fill(
         tab: Any, place: Any, atlas: Any, palette: Any, theme: Any, path: Any, _ticks: Any
     ) -> tuple[Any, Any]:
-        if tab != "weights" or path != "/head":
+        if tab != "vectors" or path != "/head":
             return no_update, True
         if palette not in PALETTES or theme not in THEMES:
             return no_update, no_update

@@ -96,7 +96,7 @@ def test_the_weights_of_a_head_are_found_by_a_job_and_shown(
 ) -> None:
     page = new_page("/head?layer=2&head=4&method=pca")
     wait_for(page, HEAD, state="ready")
-    tick(page.get_by_role("radio", name="Weights"))
+    tick(page.get_by_role("radio", name="Vectors"))
     panel = page.locator("#weights-panel")
     expect(panel.locator(".js-plotly-plot")).to_have_count(3, timeout=120_000)
     expect(panel).to_contain_text("encoder.layer.2.attention.self.query")

@@ -262,7 +262,7 @@ def test_the_trust_panel_explains_the_head(new_page: NewPage) -> None:
     tick(page.get_by_role("radio", name="Trust"))
     expect(page.locator("#trust-panel")).to_contain_text("In the space, nearer keys get more")
     expect(page.locator("#trust-panel .js-plotly-plot")).to_have_count(3, timeout=60_000)
-    tick(page.get_by_role("radio", name="Norms"))
+    tick(page.get_by_role("radio", name="Vectors"))
     expect(page.locator("#norms-panel")).to_contain_text("Mean of queries")
 
 
