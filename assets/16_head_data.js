@@ -83,12 +83,12 @@
 
     async load_points(signal) {
       const { capture_url, projection_url, layer, head } = this.config;
-      const { fetch_array, fetch_json } = qk_atlas.stage;
+      const { fetch_array, remember_json } = qk_atlas.stage;
       const [coordinates, order, norms, tokens] = await Promise.all([
         fetch_array(`${projection_url}/head/${layer}/${head}.u16`, Uint16Array, signal),
         fetch_array(`${capture_url}/order.u32`, Uint32Array, signal),
         fetch_array(`${capture_url}/head/${layer}/${head}/norms.u8`, Uint8Array, signal),
-        fetch_json(`${capture_url}/tokens.json`, signal),
+        remember_json(`${capture_url}/tokens.json`),
       ]);
       this.keep({ order, norms, tokens, coordinates });
     }
