@@ -48,6 +48,18 @@
     return (await fetch_checked(url, { signal, cache: "no-cache" })).json();
   }
 
+  const remembered = new Map(); // address -> promise of its JSON
+
+  /** Fetch a JSON route that never changes, once for as long as the page is open. */
+  function remember_json(url) {
+    if (!remembered.has(url)) {
+      const found = fetch_json(url, new AbortController().signal);
+      found.catch(() => remembered.delete(url));
+      remembered.set(url, found);
+    }
+    return remembered.get(url);
+  }
+
   /** Run `work` on every item, at most `limit` at once; the first failure ends it. */
   async function in_turn(items, limit, work) {
     const waiting = items[Symbol.iterator]();
@@ -243,7 +255,7 @@
   }
 
   qk_atlas.stage = {
-    make, fetch_array, fetch_checked, fetch_json, in_turn, read_colours, fit_canvas, frame_of,
+    make, fetch_array, fetch_checked, fetch_json, remember_json, in_turn, read_colours, fit_canvas, frame_of,
     PointView, mount,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.stage;

@@ -90,14 +90,14 @@
 
     async load_points(signal, tell) {
       const { capture_url, projection_url, layer, head, selection } = this.config;
-      const { fetch_array, fetch_json } = qk_atlas.stage;
+      const { fetch_array, remember_json } = qk_atlas.stage;
       const made = selection && await qk_atlas.remap.ready(selection.url, signal, tell);
       const map_url = made ? `/api/${made.key}/remap` : `${projection_url}/head/${layer}/${head}`;
       const [coordinates, order, norms, tokens, points] = await Promise.all([
         fetch_array(`${map_url}.u16`, Uint16Array, signal),
         fetch_array(`${capture_url}/order.u32`, Uint32Array, signal),
         fetch_array(`${capture_url}/head/${layer}/${head}/norms.u8`, Uint8Array, signal),
-        fetch_json(this.config.tokens_url ?? `${capture_url}/tokens.json`, signal),
+        remember_json(this.config.tokens_url ?? `${capture_url}/tokens.json`),
         selection && fetch_array(selection.points_url, Uint32Array, signal),
       ]);
       this.made = made;

@@ -179,7 +179,7 @@
     const other = other_side(place.side);
     const { sides } = view.config;
     const own = weights_of(view.weights, view.counts.key, place);
-    const is_own = view.note_how.textContent === "";
+    const is_own = view.how === "";
     const rows = strongest(values, table_rows).map(({ position, weight }) => [
       visible_text(sides[other][position].text), String(position), format_weight(weight),
       ...(is_own ? [] : [format_weight(own[position])]),

@@ -116,6 +116,11 @@
     refresh() {
       const { view } = this;
       const { threshold, numbers, pair, filters: chosen } = view.options;
+      // Hovering comes here with every frame and changes none of these.
+      const wanted = [threshold, numbers, view.n_reckoned, view.weighting, pair, ...chosen,
+        view.picked ? 1 : 0].join();
+      if (wanted === this.shown) return;
+      this.shown = wanted;
       this.slider.value = String(thresholds.findLastIndex((step) => step <= threshold));
       this.slider.setAttribute("aria-valuetext", String(threshold));
       this.slider_text.textContent = String(threshold);

@@ -158,9 +158,11 @@
       this.shares = within_pair(shares, this.segments, this.pair);
       this.drawn = "";
       qk_atlas.sentence_sheet.mark_hidden(this, hidden);
-      this.note_how.textContent = how_text({
+      this.n_reckoned = (this.n_reckoned ?? 0) + 1;
+      this.how = how_text({
         weighting, is_mean, has_sinks, pair: this.pair, hidden: both((side) => count(hidden[side])),
-      }) + this.missing_text;
+      });
+      this.note_how.textContent = [this.how, this.missing_text].filter(Boolean).join(" ");
       this.on_event({ type: "weights" });
     }
 
@@ -175,10 +177,13 @@
       return this.config.is_pair ? this.options.pair : "all";
     }
 
+    /** Say which norms of values are not known in this layer, and why. */
     get missing_text() {
-      const { weighting } = this.options;
-      if (weighting === this.weighting) return "";
-      return ` Attention is shown instead of the chosen weight: ${this.config.no_values}.`;
+      const { has_values, has_transformed, no_values } = this.config;
+      if (has_values && has_transformed) return "";
+      const name = has_values ? "‖v W‖ is" : "Norms of values are";
+      const instead = this.options.weighting === this.weighting ? "" : "; attention is shown instead";
+      return `${name} not known here: ${no_values}${instead}.`;
     }
 
     draw() {

@@ -9,18 +9,7 @@
 
   const panel_kinds = { text: ["sentence-view", "bipartite"], image: ["image-view", "image_panel"] };
 
-  const remembered = new Map(); // address -> promise of its JSON: token tables
-
-  function remember(url) {
-    if (!remembered.has(url)) {
-      const found = stage.fetch_json(url, new AbortController().signal);
-      found.catch(() => remembered.delete(url));
-      remembered.set(url, found);
-    }
-    return remembered.get(url);
-  }
-
-  const tokens_of = (atlas) => remember(qk_atlas.image_config.tokens_url(atlas));
+  const tokens_of = (atlas) => stage.remember_json(qk_atlas.image_config.tokens_url(atlas));
 
   /** Mount a view unless it shows this already; then set its options. */
   function put(id, kind, config, options, on_event) {
@@ -89,5 +78,5 @@
     qk_atlas.views["head-view"]?.set({ hover_tokens });
   }
 
-  qk_atlas.detail = { panel_kinds, set_props, put, tokens_of, remember, show_image };
+  qk_atlas.detail = { panel_kinds, set_props, put, tokens_of, show_image };
 })();

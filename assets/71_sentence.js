@@ -12,7 +12,7 @@
 
   let shown = null; // what the sentence view was last put there for
 
-  const layers_of = (atlas) => detail.remember(`/api/${atlas.capture}/layers.json`);
+  const layers_of = (atlas) => stage.remember_json(`/api/${atlas.capture}/layers.json`);
   const named = (make_one) => ({ query: make_one("query"), key: make_one("key") });
 
   /** Return what both views of a head have in common. */
