@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.decoder import Decoder
 from pipeline.errors import InputError
-from pipeline.images import MAX_SIDE, decode_image, upright_size
+from pipeline.images import MAX_SIDE, upright_size
 from pipeline.label_files import MASK_FOLDER, is_mask, read_label_maps
 from pipeline.records import Corpus
 from pipeline.samples import CorpusInfo
@@ -180,20 +181,21 @@ def _load_images(folder: Path) -> Corpus:
     sizes: dict[Path, tuple[int, int]] = {}
     left_out: list[str] = _others(folder)
     n_bytes = 0
-    for path in paths:
-        try:
-            name, data = _show(path.relative_to(folder)), read_bytes(path)
-            images[path] = decode_image(data, name=name)
-            sizes[path] = upright_size(data, name=name)
-        except InputError as error:
-            left_out.append(str(error))
-            continue
-        n_bytes += len(images[path])
-        if n_bytes > MAX_FOLDER_BYTES:
-            raise InputError(
-                f"the images in {folder.name!r} take more than {MAX_FOLDER_BYTES / 2**30:.0f} GB; "
-                "expected less: take a sample of them"
-            )
+    with Decoder() as decoder:
+        for path in paths:
+            try:
+                name, data = _show(path.relative_to(folder)), read_bytes(path)
+                images[path] = decoder.decode(data, name=name)
+                sizes[path] = upright_size(data, name=name)
+            except InputError as error:
+                left_out.append(str(error))
+                continue
+            n_bytes += len(images[path])
+            if n_bytes > MAX_FOLDER_BYTES:
+                raise InputError(
+                    f"the images in {folder.name!r} take more than "
+                    f"{MAX_FOLDER_BYTES / 2**30:.0f} GB; expected less: take a sample of them"
+                )
     if not images:
         raise InputError(
             f"none of the {len(paths)} images in {folder.name!r} can be read; the first: "
