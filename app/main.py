@@ -14,7 +14,7 @@ from dash import Dash
 from flask import Response
 from werkzeug.exceptions import HTTPException
 
-from app import api, bodies, ids, security, shell
+from app import api, bodies, ids, security, shell, standalone
 from app.callbacks import atlas, build, client, find, inspect, left_out, live, trust, weights
 from app.pages import about, head, head_view, matrix, model_view, neuron_view
 from app.pages import build as build_page
@@ -89,6 +89,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     live.register(app)
     client.register(app)
     api.register_routes(app.server, service, allow_any_model=allow_any_model)
+    standalone.add_route(app.server, service)
     _add_health(app, is_ready)
     bodies.refuse_malformed(app)
     app.server.register_error_handler(Exception, _answer_fault)

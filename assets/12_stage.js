@@ -6,6 +6,7 @@
   qk_atlas.views ??= {};
 
   const canvas_side_max = 8192;
+  const brought_along = (url) => qk_atlas.inline?.bytes_of(qk_atlas.inline.table, url) ?? null;
 
   /**
    * Make an element; text only ever becomes text.
@@ -39,12 +40,16 @@
 
   /** Fetch a binary route as an array of the given type (Uint8Array, Uint16Array, ...). */
   async function fetch_array(url, type, signal) {
+    const brought = brought_along(url);
+    if (brought) return new type(brought);
     const response = await fetch_checked(url, { signal });
     return new type(await response.arrayBuffer());
   }
 
   /** Fetch a JSON route; asks the server whether a stored copy is still good. */
   async function fetch_json(url, signal) {
+    const brought = brought_along(url);
+    if (brought) return JSON.parse(new TextDecoder().decode(brought));
     return (await fetch_checked(url, { signal, cache: "no-cache" })).json();
   }
 

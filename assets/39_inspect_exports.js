@@ -59,6 +59,25 @@
     return coloured(view.element, drawing);
   }
 
+  /** Return the address of a view as a file, at the layer and head that it shows. */
+  function file_address({ config, options }, kind) {
+    const { capture_url, compared_url, sequence } = config;
+    const key_of = (url) => url.split("/")[2];
+    const query = new URLSearchParams({ sequence, layer: options.layer ?? 0, head: options.head ?? 0 });
+    if (compared_url) query.set("compared", key_of(compared_url));
+    return `/export/${key_of(capture_url)}/${kind}.html?${query}`;
+  }
+
+  /** Return the export of a view as one file; a file does not offer itself again. */
+  function whole_file(view, kind) {
+    if (qk_atlas.inline?.table) return [];
+    const run = () => {
+      const link = qk_atlas.stage.make("a", "", "", { download: "", href: file_address(view, kind) });
+      link.click();
+    };
+    return [{ name: "HTML file", run }];
+  }
+
   /** Return SVG and PNG of a drawing. */
   function pictures(view, make_drawing, about) {
     const { save_png, save_svg } = qk_atlas.export_menu;
@@ -88,6 +107,7 @@
         name: "CSV of the lines",
         run: async () => qk_atlas.export_menu.save_csv(...await table_of_lines(view), about()),
       },
+      ...whole_file(view, "head_lines"),
     ];
   }
 
@@ -126,7 +146,7 @@
       }));
       save_csv(["layer", "head", ...score_names], rows, view.provenance("all heads"));
     };
-    return [{ name: "PNG", run: picture }, { name: "CSV of the scores", run: table }];
+    return [{ name: "PNG", run: picture }, { name: "CSV of the scores", run: table }, ...whole_file(view, "model_view")];
   }
 
   /** Return the table of a neuron view as boxes: a row for each query, then one for each key. */
@@ -187,10 +207,11 @@
     return [
       ...pictures(view, () => drawing_of_neurons(view), about),
       { name: "CSV of the products", run: () => qk_atlas.export_menu.save_csv(...table_of_neurons(view), about()) },
+      ...whole_file(view, "neuron_view"),
     ];
   }
 
   qk_atlas.inspect_exports = {
-    of_model, of_neurons, drawing_of_neurons, table_of_neurons, margin, title_height, paint, coloured, pictures, table_of_lines, of_lines };
+    file_address, of_model, of_neurons, drawing_of_neurons, table_of_neurons, margin, title_height, paint, coloured, pictures, table_of_lines, of_lines };
   if (typeof module !== "undefined") module.exports = qk_atlas.inspect_exports;
 })();

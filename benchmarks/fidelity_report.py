@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 
 Row = dict[str, Any]
 CONCLUSIONS = Path(__file__).with_name("fidelity_conclusions.md")  # written by hand
+PLACEMENT = Path(__file__).with_name("fidelity_placement.md")  # by benchmarks.placement
 MODELS = ("minilm", "smollm2", "dinov2s")
 COLOURS = dict(zip(MODELS, ("#0072B2", "#D55E00", "#009E73"), strict=True))
 FIGURES = {
@@ -80,6 +81,7 @@ weighted correlation is within 0.005 of the best.
 
 ![Per-query rho and mixing against c](fidelity-scale.svg)
 
+{placement}
 {conclusions}
 """
 
@@ -101,6 +103,7 @@ def write_report(rows: list[Row], folder: Path) -> None:
         guidance_table=_table(plain_tsne, "guidance", lambda r: f"{r['map']['guidance']:.2f}"),
         methods_table=_table([r for r in spread if not _is_step(r)], "map", _setting),
         scale_table=_table(space, "c", lambda r: f"{r['scale']:g}"),
+        placement=PLACEMENT.read_text(encoding="utf-8"),
         conclusions=CONCLUSIONS.read_text(encoding="utf-8").format(guidance=default),
     )
     (folder / "fidelity.md").write_text(page.rstrip() + "\n", encoding="utf-8")

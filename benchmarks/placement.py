@@ -41,17 +41,17 @@ Place = Callable[[Float, Float, Float], Float]
 
 TEXT = """## Live points
 
-A text that is typed is placed on maps that have never seen it. PCA has a rule for new points, and
-they are where they would have been. t-SNE and UMAP have none: a point is placed at the mean of its 10
+A text that is typed is placed on maps that have never seen it. PCA has a rule for new points: they
+are where they would have been. t-SNE and UMAP have none: a point is placed at the mean of its 10
 nearest points of the joint embedding, weighted by 1 / cosine distance. To measure what that is
-worth, every fifth sequence of {corpora} was held out and placed by the others,
-{heads} heads of each model, and compared with where the map itself has it; for PCA nothing is held out.
-Distances are medians in per cent of the map's width. "Neighbours kept" is the share of a point's 10
-nearest in the space that are among the 10 nearest on the map: at the place that was found, at its
-place on the map, and, as the control, at the place of another point. Written by
-`python -m benchmarks.placement`.
+worth, every fifth sequence of {corpora} was held out and placed by the
+others, {heads} heads of each model spread over the layers, and compared with where the map itself
+has it; for PCA nothing is held out. Distances are medians in per cent of the map's width.
+"Neighbours kept" is the share of a point's 10 nearest in the space that are among the 10 nearest on
+the map: at the place that was found, at its place on the map, and, as the control, at the place of
+another point. Written by `python -m benchmarks.placement`.
 
-| model | map | off its place | off that of another point | neighbours kept | at its place | at another's |
+| model | map | off its place | off another's | neighbours kept | at its place | at another's |
 |---|---|--:|--:|--:|--:|--:|
 {rows}
 """

@@ -67,9 +67,15 @@ class Live:
         JobError
             if too many inputs wait.
         """
-        document = LiveText(text, pair or None).to_bytes()
-        ref = self._store.put_bytes(document, ".json")
-        return self._submit(LiveSpec(model, ref, part, rotary), owner)
+        given = LiveText(text, pair or None)
+        return self._submit(self.spec_of(model, given, part=part, rotary=rotary), owner)
+
+    def spec_of(
+        self, model: str, given: LiveText, *, part: str | None = None, rotary: str = "after"
+    ) -> LiveSpec:
+        """Keep a text and return what names it; what `LiveRunner` takes, also without a queue."""
+        ref = self._store.put_bytes(given.to_bytes(), ".json")
+        return LiveSpec(model, ref, part, rotary)
 
     def submit_image(self, model: str, data: bytes, *, owner: str) -> JobRecord:
         """Run a vision model on a picture file; the worker decodes it."""

@@ -38,6 +38,7 @@ Report = Callable[[Progress], None]
 # costs more than they gain. Measured on two cores where a build ran too: minilm at 33 tokens 0.3 s
 # with one thread, 3 s with two; smollm2 at 43 tokens 2 s and 13 s.
 SMALL_WORK = 4e10
+WHENCE = "given by hand", "not known"  # source and licence
 
 
 class LiveRunner:
@@ -106,6 +107,25 @@ class LiveRunner:
         return Capture(store.put_record(key, record), store)
 
 
+def capture_loaded(
+    loaded: LoadedModel, text: LiveText, store: Store, *, part: str | None = None
+) -> Capture:
+    """Capture a text with a model that somebody else has loaded, as it is.
+
+    Raises
+    ------
+    PipelineError
+        if the model cannot be captured exactly, or the text is too long.
+    """
+    spec = AtlasSpec("loaded", LABEL, part=part)
+    request = Request(spec, _corpus_of(text), loaded.source, loaded.model.device.type)
+    inputs = prepare_inputs(loaded, request.corpus, seed=0, part=part)
+    _refuse_long(loaded, inputs, request.corpus)
+    with store.hasty():
+        record = capture_record(request, loaded, inputs, store, Clock(), lambda _: None)
+        return Capture(store.put_record(request.capture_key, record), store)
+
+
 def _find(model: str, store: Store, report: Report) -> ModelSource:
     """Find a model; convert or fetch it when that has to be done first."""
     paths = {"cache": store.root, "hub_cache": hub_cache()}
@@ -118,16 +138,19 @@ def _find(model: str, store: Store, report: Report) -> ModelSource:
 
 def _read(spec: LiveSpec, store: Store) -> tuple[LiveText | None, Corpus]:
     """Return the text that was typed, if it is one, and the corpus of one sequence that it is."""
-    data, whence = store.read_bytes(spec.input), ("given in the dashboard", "not known")
+    data = store.read_bytes(spec.input)
     if spec.is_image:
         picture = decode_image(data, name="your picture")
-        return None, Corpus(LABEL, "image", *whence, images=(picture,), labels=(LABEL,))
+        return None, Corpus(LABEL, "image", *WHENCE, images=(picture,), labels=(LABEL,))
     text = LiveText.from_bytes(data)
+    return text, _corpus_of(text)
+
+
+def _corpus_of(text: LiveText) -> Corpus:
     pairs = (text.pair,) if text.pair else ()
-    corpus = Corpus(
-        LABEL, "text", *whence, texts=(text.text,), text_pairs=pairs, labels=(LABEL,)
+    return Corpus(
+        LABEL, "text", *WHENCE, texts=(text.text,), text_pairs=pairs, labels=(LABEL,)
     )  # fmt: skip
-    return text, corpus
 
 
 def _atlas_spec(spec: LiveSpec) -> AtlasSpec:

@@ -1,0 +1,284 @@
+"""One view as one file: scripts, styles and data in it, nothing to fetch, opens without a network.
+
+Views ask for the same addresses as in the dashboard; the file brings the answers along.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, abort, request
+
+from app import api
+from app.api.answers import checked
+from app.callbacks.inspect import OWN
+from app.view_state import ViewState
+from pipeline.captured import Capture
+from pipeline.errors import InputError
+from pipeline.service import Service
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+# What the views are made of, by the number that their files begin with; see docs/architecture.md.
+SCRIPT_NUMBERS = (11, 12, *range(28, 38), 39, *range(40, 43), 44, 60, 78)
+STYLES = ("app.css", "app_controls.css", "app_bars.css")
+STYLE_NUMBERS = (*range(32, 43), 78)
+# Of data, before base64 adds a third: a browser opens such a page in a second or two.
+MAX_BYTES = 48 * 2**20
+# Of exact weights, which only numbers and tables need: of all layers where there is room.
+MAX_EXACT_BYTES = 8 * 2**20
+# A neuron view of more tokens asks for a few rows at a time.
+MAX_NEURON_TOKENS = 256
+KINDS = {
+    "model_view": "model view", "head_lines": "head view", "neuron_view": "neuron view",
+    "bipartite": "sentence view", "image_panel": "image view",
+}  # fmt: skip
+# Nothing may be fetched, whatever a token says.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+)
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>{styles}</style>
+</head>
+<body class="qk-standalone-page">
+<main id="qk-standalone" class="qk-standalone" aria-label="{title}"></main>
+<p class="qk-standalone-foot">{title} · QK Atlas</p>
+<script type="application/json" id="qk-standalone-data">{data}</script>
+{scripts}
+</body>
+</html>
+"""
+
+Read = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of one sequence.
+
+    Parameters
+    ----------
+    kind : one of `KINDS`.
+    capture : key of the capture.
+    sequence : number in the capture.
+    layer, head : which is shown first.
+    compared : key of another capture with the same tokens, whose difference is shown.
+    options : further options of the view's script.
+    """
+
+    kind: str
+    capture: str
+    sequence: int = 0
+    layer: int = 0
+    head: int = 0
+    compared: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_document(service: Service, view: View) -> str:
+    """Return one view as a page of its own.
+
+    Raises
+    ------
+    InputError
+        if there is no such view, capture, sequence or head, or it holds too much for one file.
+    """
+    if view.kind not in KINDS:
+        raise InputError(f"view: found {view.kind!r}, expected one of {', '.join(KINDS)}")
+    capture = service.capture(view.capture)
+    capture.cell(view.layer, view.head)
+    read = reader(service)
+    addresses, config = _wanted(view, capture, read)
+    table: dict[str, str] = {}
+    n_bytes = 0
+    for address in addresses:
+        answer = read(address)
+        n_bytes += len(answer)
+        if n_bytes > MAX_BYTES:
+            raise InputError(
+                f"this view needs more than {MAX_BYTES / 2**20:.0f} MB of data, too much for one "
+                "file; take a shorter input"
+            )
+        table[address] = base64.b64encode(answer).decode()
+    facts = capture.record["model"]
+    place = f" L{view.layer} H{view.head}" if view.kind in ("bipartite", "image_panel") else ""
+    title = f"{KINDS[view.kind].capitalize()}{place} of {facts['name']}"
+    usual = {name: value for name, value in asdict(ViewState()).items() if name in OWN}
+    options = usual | {"layer": view.layer, "head": view.head, **view.options}
+    data = {"kind": view.kind, "config": config, "options": options, "table": table}
+    return PAGE.format(
+        policy=POLICY, title=html.escape(title), styles=_styles(), scripts=_scripts(),
+        data=_inert(data),
+    )  # fmt: skip
+
+
+def reader(service: Service) -> Read:
+    """Return what reads the data routes within this process: bare, without the web around it."""
+    server = Flask("qk_atlas_data")
+    api.register_routes(server, service, allow_any_model=False)
+    client = server.test_client()
+
+    def read(address: str) -> bytes:
+        answer = client.get(address)
+        if answer.status_code != 200:
+            raise InputError(f"{address}: {answer.text.strip()[:300]}")
+        return answer.data
+
+    return read
+
+
+def add_route(server: Flask, service: Service) -> None:
+    """Offer each view as a file: `/export/C/<kind>.html?sequence=&layer=&head=&compared=`."""
+
+    @server.get("/export/<key>/<kind>.html")
+    def export(key: str, kind: str) -> Response:
+        numbers: dict[str, Any] = {}
+        for name in ("sequence", "layer", "head"):
+            text = request.args.get(name, "0")
+            if not re.fullmatch("[0-9]{1,7}", text):
+                abort(400, f"{name}: expected a whole number")
+            numbers[name] = int(text)
+        other = request.args.get("compared")
+        compared = None if other is None else checked(other)
+        try:
+            page = make_document(service, View(kind, checked(key), compared=compared, **numbers))
+        except InputError as error:
+            return Response(f"{error}\n", 404, mimetype="text/plain")
+        response = Response(page, mimetype="text/html")
+        # Saved, never shown under our own address, where its scripts would be refused.
+        response.headers["Content-Disposition"] = f"attachment; filename=qk-atlas-{kind}.html"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def _wanted(view: View, capture: Capture, read: Read) -> tuple[list[str], dict[str, Any]]:
+    """Return the addresses that a view asks for, and its configuration."""
+    keys = [view.capture, *([view.compared] if view.compared else [])]
+    bases = [f"/api/{key}" for key in keys]
+    if view.kind in ("bipartite", "image_panel"):
+        return _wanted_by_panel(view, capture, read)
+    facts = capture.record["model"]
+    config = {
+        "capture_url": bases[0], "compared_url": bases[1] if view.compared else None,
+        "sequence": view.sequence, "links": {},
+        "provenance": {"model": facts["name"], "revision": facts["revision"],
+                       "corpus": capture.record["corpus"]["name"]},
+    }  # fmt: skip
+    layers = range(len(capture.layers))
+    wanted = [f"{base}/sequence/{view.sequence}.json" for base in bases]
+    if view.kind == "neuron_view":
+        return wanted + [one for base in bases for one in _neurons(base, view, capture)], config
+    for base in bases:
+        for layer in layers:
+            wanted.append(f"{base}/weights/{view.sequence}/{layer}.u8")
+            wanted.append(f"{base}/weights/{view.sequence}/{layer}/scores.f32")
+    exact = _with_exact_weights(view, capture)
+    wanted += [
+        f"{base}/attention/{view.sequence}/{layer}/{head}.f32"
+        for base in bases for layer in exact for head in range(capture.layers[layer].n_heads)
+    ]  # fmt: skip
+    return wanted, config
+
+
+def _wanted_by_panel(
+    view: View, capture: Capture, read: Read
+) -> tuple[list[str], dict[str, Any]]:  # fmt: skip
+    """Return the same for the view of a sentence or an image at one head."""
+    base = f"/api/{view.capture}"
+    weights = f"{base}/attention/{view.sequence}/{view.layer}/{view.head}.f32"
+    tokens = capture.tokens
+    own = [i for i, s in enumerate(tokens.sequence_index) if s == view.sequence]
+    config = {
+        "title": "Sentence view", "subtitle": f"L{view.layer} H{view.head}",
+        "weights_url": weights, "grid": tokens.grid,
+        "tokens": [
+            {"text": tokens.token_text[i], "special": bool(tokens.is_special[i]),
+             "row": int(tokens.row[i]), "column": int(tokens.column[i])} for i in own
+        ],
+    }  # fmt: skip
+    if view.kind == "image_panel":
+        picture = base64.b64encode(read(f"{base}/image/{view.sequence}.png")).decode()
+        config |= {"title": "Image view", "image_url": f"data:image/png;base64,{picture}"}
+    return [weights], config
+
+
+def _neurons(base: str, view: View, capture: Capture) -> list[str]:
+    """Return what the neuron view asks for at every head."""
+    n_queries = int(capture.query_offset[view.sequence + 1] - capture.query_offset[view.sequence])
+    if n_queries > MAX_NEURON_TOKENS:
+        raise InputError(
+            f"the neuron view of {n_queries} tokens does not fit into one file, at most "
+            f"{MAX_NEURON_TOKENS} do; take a shorter input"
+        )
+    found = []
+    for layer, head in capture.cells:
+        place = f"{base}/neuron/{view.sequence}/{layer}/{head}"
+        found += [f"{base}/neuron/{layer}/{head}.json", f"{place}.f32"]
+        if capture.record["rotary"] == "before":
+            found.append(f"{place}.f32?rotary=before")
+        if capture.additive(layer, head) is not None or _has_rows(capture, layer):
+            found.append(f"{place}/terms.f32?rows=0-{n_queries}")
+    return found
+
+
+def _has_rows(capture: Capture, layer: int) -> bool:
+    return capture.record["objects"]["additive_rows"][layer] is not None
+
+
+def _with_exact_weights(view: View, capture: Capture) -> list[int]:
+    """Return the layers whose exact weights go along: all, or the one that is shown."""
+    lengths = [
+        int(offset[view.sequence + 1] - offset[view.sequence])
+        for offset in (capture.query_offset, capture.key_offset)
+    ]
+    n_bytes = 4 * len(capture.cells) * lengths[0] * lengths[1]
+    return list(range(len(capture.layers))) if n_bytes <= MAX_EXACT_BYTES else [view.layer]
+
+
+def _numbered(numbers: tuple[int, ...], suffix: str) -> list[Path]:
+    return [
+        path
+        for path in sorted(ASSETS.glob(f"[0-9]*{suffix}"))
+        if int(path.name.split("_")[0]) in numbers
+    ]
+
+
+def _scripts() -> str:
+    """Return our scripts, each in an element that none of them can close."""
+    sources = [path.read_text(encoding="utf-8") for path in _numbered(SCRIPT_NUMBERS, ".js")]
+    safe = [
+        re.sub(r"<(/script|!--)", r"<\\\1", source, flags=re.IGNORECASE) for source in sources
+    ]  # fmt: skip
+    return "\n".join(f"<script>{source}</script>" for source in safe)
+
+
+def _styles() -> str:
+    """Return our styles, with the icons that they name."""
+    paths = [*(ASSETS / name for name in STYLES), *_numbered(STYLE_NUMBERS, ".css")]
+
+    def inlined(match: re.Match[str]) -> str:
+        picture = base64.b64encode((ASSETS / match[1]).read_bytes()).decode()
+        return f'url("data:image/svg+xml;base64,{picture}")'
+
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    return re.sub(r'url\("(icons/[a-z-]+\.svg)"\)', inlined, text).replace("</", "<\\/")
+
+
+def _inert(value: Any) -> str:
+    """Return JSON that no parser of HTML takes for anything else, whatever its texts say."""
+    text = json.dumps(value)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text

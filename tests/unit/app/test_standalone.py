@@ -1,0 +1,152 @@
+"""One view as one file: what is in it, and that no text in it can become anything else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from app import standalone
+from app.standalone import View, make_document
+from pipeline import live_runner
+from pipeline.errors import InputError
+from pipeline.jobs import JobTable
+from pipeline.live_runner import LiveRunner
+from pipeline.live_specs import LiveText
+from pipeline.service import Service
+from pipeline.store import Store
+
+HOSTILE = "the </script><script>alert(1)</script> <!-- cat \u2028\u202e &lt; \"' on ]]>"
+
+
+@pytest.fixture
+def service(tmp_path, hub_cache, monkeypatch):
+    monkeypatch.setattr(live_runner, "hub_cache", lambda: hub_cache)
+    store = Store(tmp_path / "cache")
+    return Service(store, JobTable(store), hub_cache=hub_cache)
+
+
+@pytest.fixture
+def capture(service):
+    return run(service, "tiny/gpt2", HOSTILE)  # its tokens are bytes: every sign survives
+
+
+def run(service, model, text):
+    spec = service.live.spec_of(model, LiveText(text))
+    return LiveRunner()(spec.to_json(), service._store, lambda _: None)["capture"]
+
+
+class Elements(HTMLParser):
+    """Lists the elements of a page and the texts of scripts, as a browser would see them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1][0] == "script":
+            self.scripts[-1] += data
+
+
+def data_of(page):
+    found = Elements(page)
+    place = [tag for tag, _ in found.tags if tag == "script"]
+    assert len(place) == len(found.scripts)
+    return json.loads(found.scripts[0])
+
+
+@pytest.mark.parametrize("kind", ["bipartite", "head_lines", "model_view", "neuron_view"])
+def test_a_view_brings_everything_and_fetches_nothing(service, capture, kind):
+    page = make_document(service, View(kind, capture, layer=1, head=2))
+    data = data_of(page)
+    assert data["kind"] == kind
+    assert data["options"]["layer"] == 1
+    assert data["table"]
+    for tag, attributes in Elements(page).tags:
+        assert "src" not in attributes
+        assert "href" not in attributes
+        assert tag not in ("link", "iframe", "img", "object")
+    assert not re.search(r"url\((?!\"data:)", page)
+    assert "default-src 'none'" in page
+
+
+def test_hostile_tokens_stay_data(service, capture):
+    page = make_document(service, View("bipartite", capture))
+    plain = make_document(service, View("bipartite", run(service, "tiny/gpt2", "the cat sat")))
+    assert [tag for tag, _ in Elements(page).tags] == [tag for tag, _ in Elements(plain).tags]
+    texts = [token["text"] for token in data_of(page)["config"]["tokens"]]
+    assert "".join(texts) == HOSTILE
+    assert "alert(1)" not in page.replace("<script>", "").split("qk-standalone-data")[0]
+
+
+def test_a_script_of_ours_cannot_close_its_element(service, capture, tmp_path, monkeypatch):
+    script = tmp_path / "11_x.js"
+    script.write_text("const a = '</script><b>'; // <!-- <SCRIPT> </ScRiPt>")
+    (tmp_path / "x.css").write_text("")
+    monkeypatch.setattr(standalone, "ASSETS", tmp_path)
+    monkeypatch.setattr(standalone, "STYLES", ())
+    found = Elements(make_document(service, View("bipartite", capture)))
+    assert [tag for tag, _ in found.tags].count("script") == 2
+    assert "b" not in [tag for tag, _ in found.tags]
+
+
+def test_the_data_is_what_the_dashboard_gives(service, capture):
+    table = data_of(make_document(service, View("bipartite", capture, layer=1, head=3)))["table"]
+    [(address, text)] = table.items()
+    assert address == f"/api/{capture}/attention/0/1/3.f32"
+    found = np.frombuffer(base64.b64decode(text), dtype="<f4")
+    expected = service.capture(capture).attention(0, 1, 3)
+    np.testing.assert_array_equal(found, expected.ravel())
+
+
+def test_an_edit_brings_both_captures(service):
+    first = run(service, "tiny/bert", "the cat sat on the mat")
+    job = service.live.submit_edit(first, [(2, None)], owner="me")
+    edited = LiveRunner()(dict(job.spec), service._store, lambda _: None)["capture"]
+    data = data_of(make_document(service, View("head_lines", edited, compared=first)))
+    assert data["config"]["compared_url"] == f"/api/{first}"
+    assert f"/api/{first}/weights/0/1.u8" in data["table"]
+    assert f"/api/{edited}/weights/0/1.u8" in data["table"]
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        ({"kind": "magic"}, "view: found 'magic', expected one of model_view"),
+        ({"layer": 2}, "layer: found 2, expected 0 to 1"),
+        ({"sequence": 1}, "sequence"),
+        ({"capture": "0" * 64}, "is not in the cache"),
+    ],
+)
+def test_what_there_is_not_is_refused(service, capture, view, message):
+    with pytest.raises(InputError, match=message):
+        make_document(service, View(**{"kind": "bipartite", "capture": capture} | view))
+
+
+def test_too_much_for_one_file_is_refused(service, capture, monkeypatch):
+    monkeypatch.setattr(standalone, "MAX_BYTES", 100)
+    with pytest.raises(InputError, match="too much for one file; take a shorter input"):
+        make_document(service, View("model_view", capture))
+    monkeypatch.setattr(standalone, "MAX_NEURON_TOKENS", 3)
+    with pytest.raises(InputError, match="at most 3 do"):
+        make_document(service, View("neuron_view", capture))
+
+
+def test_exact_weights_of_one_layer_go_along_where_there_is_no_room_for_all(
+    service, capture, monkeypatch
+):
+    monkeypatch.setattr(standalone, "MAX_EXACT_BYTES", 100)
+    table = data_of(make_document(service, View("head_lines", capture, layer=1)))["table"]
+    assert f"/api/{capture}/attention/0/1/0.f32" in table
+    assert f"/api/{capture}/attention/0/0/0.f32" not in table
