@@ -31,7 +31,7 @@
   const { visible_text } = qk_atlas.attention;
 
   /**
-   * config: {capture_url}. options: sequence. events: {type: "choose", sequence}.
+   * config: {capture_url, has_images}. options: sequence. events: {type: "choose", sequence}.
    */
   class SequenceChooser {
     constructor(element, config, on_event) {
@@ -54,10 +54,12 @@
       this.next = arrow("→", "next sequence", 1);
       this.count = make("span", "qk-chooser-count");
       this.words = make("p", "qk-chooser-words");
+      this.picture = make("img", "qk-chooser-picture", "", { alt: "the image as the model saw it" });
+      this.picture.hidden = true;
       const row = make("div", "qk-chooser-row");
       row.append(this.previous, this.count, this.next);
       element.classList.add("qk-chooser");
-      element.replaceChildren(this.input, this.list, row, this.words);
+      element.replaceChildren(this.input, this.list, row, this.picture, this.words);
       this.listen();
       qk_atlas.views[element.id] = this;
       this.load();
@@ -150,6 +152,9 @@
       this.next.disabled = !n || sequence >= n - 1;
       this.count.textContent = one ? `sequence ${sequence} of 0–${n - 1}` : "";
       this.words.textContent = one ? visible_text(one.words || one.label) : "";
+      const image = this.config.has_images && one ? `${this.config.capture_url}/image/${sequence}.png` : "";
+      this.picture.hidden = !image;
+      if (image && this.picture.getAttribute("src") !== image) this.picture.src = image;
       this.words.title = one ? `${one.label}, ${one.length} tokens` : "";
     }
 

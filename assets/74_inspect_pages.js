@@ -183,7 +183,8 @@
     }, options_of(view, theme, source.is_live));
     const chooser = document.getElementById("inspect-chooser");
     if (chooser && qk_atlas.views["inspect-chooser"]?.config.capture_url !== `/api/${atlas.capture}`) {
-      qk_atlas.sequence_chooser.mount(chooser, { capture_url: `/api/${atlas.capture}` }, on_choice);
+      const has_images = atlas.modality === "image";
+      qk_atlas.sequence_chooser.mount(chooser, { capture_url: `/api/${atlas.capture}`, has_images }, on_choice);
     }
     qk_atlas.views["inspect-chooser"]?.set({ sequence: source.is_live ? -1 : source.sequence });
     draw_legend(here.kind, links);

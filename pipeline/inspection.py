@@ -38,14 +38,17 @@ class Inspection:
         self._capture_of = capture_of
 
     def sequences(self, key: str) -> list[dict[str, Any]]:
-        """Return label, first words and length of every sequence of a capture."""
+        """Return label, first words (of texts) and length of every sequence of a capture."""
         tokens = self._capture_of(key).tokens
         labels = self._capture_of(key).record["corpus"]["labels"]
         offset = tokens.sequence_offset
+        is_text = tokens.grid is None
         return [
             {
                 "label": label,
-                "words": preview(tokens.token_text, tokens.is_special, start, end),
+                "words": preview(tokens.token_text, tokens.is_special, start, end)
+                if is_text
+                else "",
                 "length": int(end - start),
             }
             for label, start, end in zip(labels, offset, offset[1:], strict=False)
