@@ -192,11 +192,10 @@
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, width, height);
       const placed = this.placed_css();
-      const ends = head_overlay.line_ends(
+      this.line_ends = head_overlay.line_ends(
         this.options.lines ?? [], placed, (point) => this.data.point_of(point));
-      head_overlay.draw_lines(context, ends, this.colours.select);
-      this.n_lines = ends.length;
-      this.n_labels = this.draw_labels(context, placed);
+      head_overlay.draw_lines(context, this.line_ends, this.colours.select);
+      this.labels = this.draw_labels(context, placed);
       this.draw_rings(context, placed);
       if (this.rubber) head_overlay.draw_rubber(context, this.rubber, this.colours.text);
     }
@@ -215,7 +214,7 @@
       const { near, terms, all } = this.sets;
       const in_sequence = near !== null && !this.options.selected;
       // The patches of an image are their own labels, and too many for words.
-      if (!this.options.labels && (!in_sequence || this.data.is_image)) return 0;
+      if (!this.options.labels && (!in_sequence || this.data.is_image)) return [];
       const { width, height } = this.size;
       const text_of = (index) => this.label_of(index, in_sequence);
       const wanted = head_overlay.labels_in_sight(
@@ -248,12 +247,12 @@
     }
 
     shown() {
-      const { config, options, sets, camera, frame, n_labels = 0, n_lines = 0 } = this;
+      const { config, options, sets, camera, frame, labels = [], line_ends = [] } = this;
       return {
         layer: config.layer, head: config.head, n_points: this.data.n_points, picked: options.picked,
         n_highlighted: (sets?.terms ?? []).reduce((sum, { chosen }) => sum + chosen.length, 0),
         n_selected: options.selected?.length ?? 0, near: this.near ?? null, encoding: this.drawn?.encoding ?? null, n_in_sequence: sets?.near?.length ?? 0,
-        n_labels, n_lines, ...camera, hovered: this.hovered < 0 ? null : this.hovered,
+        n_labels: labels.length, n_lines: line_ends.length, ...camera, hovered: this.hovered < 0 ? null : this.hovered,
         raster_hash: frame ? find.raster_hash(new Uint8Array(frame.pixels.buffer)) : null,
       };
     }

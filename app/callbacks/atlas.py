@@ -11,6 +11,7 @@ from app import ids
 from app.view_state import ViewState, parse
 from pipeline.atlas import Atlas
 from pipeline.errors import PipelineError
+from pipeline.jobs import JobRecord
 from pipeline.service import Service
 from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES
 
@@ -62,7 +63,16 @@ def register(app: Dash, service: Service) -> None:
         is_live = job is not None and job.is_live
         is_shown = is_live or (job is not None and job.state == "interrupted")
         options = encoding_options(description.get("encodings"), encoding)
-        return description | {"building": is_live}, job.id if job and is_shown else None, options
+        return (
+            description | {"building": is_live, "failed": why_failed(job)},
+            job.id if job and is_shown else None,
+            options,
+        )
+
+
+def why_failed(job: JobRecord | None) -> str:
+    """Return why the last build of an atlas failed, "" when it did not."""
+    return (job.error or "no reason is known") if job and job.state == "failed" else ""
 
 
 def encoding_options(encodings: dict[str, tuple[str, str]] | None, chosen: Any) -> Any:
@@ -131,7 +141,11 @@ def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]
     capture = atlas.capture
     corpus = capture.record["corpus"]
     maps = {
-        f"{method}_{dims}": {"key": record["key"], "complete": bool(record["cells"])}
+        f"{method}_{dims}": {
+            "key": record["key"],
+            "complete": bool(record["cells"]),
+            "rho": mean_rho(record),
+        }
         for (method, dims), record in service.map_sets(atlas.key, guidance=guidance).items()
     }
     return {
@@ -151,6 +165,13 @@ def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]
         "summary": f"{len(capture.cells)} heads · {capture.n_points:,} points each · "
         f"{corpus['n_sequences']} {'images' if corpus['modality'] == 'image' else 'sequences'}",
     }
+
+
+def mean_rho(record: dict[str, Any]) -> float | None:
+    """Return the mean rank correlation per query over all heads of a map set, once it is known."""
+    cells = record["cells"] or []
+    found = [cell["quality"]["per_query_rho"] for cell in cells if cell["quality"]]
+    return sum(found) / len(found) if found and len(found) == len(cells) else None
 
 
 def _provenance(atlas: Atlas) -> dict[str, Any]:
