@@ -31,7 +31,7 @@
   // Rows of the card of a head: figures of the map beside the same of the space, the rest below.
   const rows = {
     per_query_rho: "rho, per query", spearman: "rho, pooled",
-    top_key_share: "strongest key among 3 nearest", trustworthiness_at_10: "trustworthiness",
+    top_key_share: "strongest key in nearest 3", trustworthiness_at_10: "trustworthiness",
     recall_at_10: "neighbours kept", mixing: "mixing",
   };
 

@@ -63,13 +63,17 @@
     }
 
     /**
-     * Fetch the points; then, for images, all pictures. `changed` is called when more is here,
-     * `tell` with words about what is waited for.
+     * Fetch the points; then, for images, all pictures.
+     * @param {() => string} wanted encoding, which may become another one meanwhile
+     * @param {AbortSignal} signal
+     * @param {() => void} changed is called when more is here
+     * @param {(words: string) => void} tell what is waited for
      */
-    async load(encoding, signal, changed, tell) {
+    async load(wanted, signal, changed, tell) {
       await Promise.all([
-        this.coordinates ?? this.load_points(signal, tell), this.load_attribute(encoding, signal),
+        this.coordinates ?? this.load_points(signal, tell), this.load_attribute(wanted(), signal),
       ]);
+      while (!this.values_of(wanted())) await this.load_attribute(wanted(), signal);
       changed();
       if (this.is_image) await this.load_images(signal, changed);
     }

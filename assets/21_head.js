@@ -59,7 +59,8 @@
 
     async load(signal) {
       const tell = (words) => this.enter("pending", words);
-      await this.data.load(this.options.encoding, signal, () => this.redraw(), tell);
+      const wanted = () => this.options.encoding;
+      await this.data.load(wanted, signal, () => this.redraw(), tell);
       if (this.message.textContent) this.enter("loading");
       if (this.data.made && !this.is_told) this.on_event({ type: "made", ...this.data.made });
       this.is_told = true;
