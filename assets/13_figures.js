@@ -35,6 +35,31 @@
     return is_of_space ? `${words}, in space` : words;
   }
 
+  // Rows of the card of a head: figures of the map beside the same of the space, the rest below.
+  const rows = {
+    per_query_rho: "rho, per query", spearman: "rho, pooled",
+    top_key_share: "strongest key in nearest 3", trustworthiness_at_10: "trustworthiness",
+    recall_at_10: "neighbours kept", mixing: "mixing",
+  };
+
+  /**
+   * Return figures of a head as rows, those of the map beside the same of the space.
+   * @param {Object<string, number|null>} quality
+   * @returns {{name: string, map: number|undefined, space: number|undefined}[]}
+   */
+  function by_place(quality) {
+    const known = Object.keys(rows).filter((figure) => (
+      figure in quality || `space_${figure}` in quality));
+    const parts = /^(space_)?(.*)$/;
+    const others = Object.keys(quality).filter((figure) => (
+      !(parts.exec(figure)[2] in rows) && !figure.includes("mixing_")));
+    return [
+      ...known.map((figure) => (
+        { name: rows[figure], map: quality[figure], space: quality[`space_${figure}`] })),
+      ...others.map((figure) => ({ name: name_of(figure), map: quality[figure], space: undefined })),
+    ];
+  }
+
   /** Return a number with two decimals and a true minus sign. */
   function text_of(value) {
     return typeof value === "number" ? value.toFixed(2).replace("-", "−") : "not known";
@@ -109,7 +134,7 @@
   }
 
   qk_atlas.figures = {
-    name_of, text_of, known_figures, values_of, range_of, arrange, cell_named,
+    name_of, by_place, text_of, known_figures, values_of, range_of, arrange, cell_named,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.figures;
 })();

@@ -77,18 +77,23 @@
   /** Return the content of the card of a cell: what it is and how far it can be trusted. */
   function card_content({ layer, head }, listed, stand_in) {
     const { make } = qk_atlas.stage;
-    const { name_of, text_of } = qk_atlas.figures;
+    const { text_of } = qk_atlas.figures;
     const title = make("strong", "", `L${layer} H${head}`);
     if (!listed) {
       return [title, make("p", "", stand_in ? "not computed yet; PCA is shown" : "not computed yet")];
     }
+    const rows = qk_atlas.figures.by_place(listed.quality);
+    if (!rows.length) return [title, make("p", "", "not measured yet")];
     const table = make("table", "");
-    for (const [name, figure] of Object.entries(listed.quality)) {
+    const names = make("tr", "");
+    names.append(...["", "map", "space"].map((words) => make("th", "", words, { scope: "col" })));
+    table.append(names, ...rows.map(({ name, map, space }) => {
       const row = make("tr", "");
-      row.append(make("th", "", name_of(name), { scope: "row" }), make("td", "", text_of(figure)));
-      table.append(row);
-    }
-    return [title, table.children.length ? table : make("p", "", "not measured yet")];
+      const figures = [map, space].map((figure) => (figure === undefined ? "" : text_of(figure)));
+      row.append(make("th", "", name, { scope: "row" }), ...figures.map((text) => make("td", "", text)));
+      return row;
+    }));
+    return [title, table];
   }
 
   /** The links and numbers of a matrix; tells what the user does to `on_open` and `on_point`. */

@@ -8,6 +8,7 @@
   const picture_pixels_max = 16 * 2 ** 20; // of all patches together: 64 MiB
   const norm_classes = 4;
   const n_near = 10;
+  const said_by_card = ["type", "position", "position_mod_5", "norm", "picture", "row", "column"];
 
   /**
    * Return the words around a token as running text.
@@ -62,13 +63,17 @@
     }
 
     /**
-     * Fetch the points; then, for images, all pictures. `changed` is called when more is here,
-     * `tell` with words about what is waited for.
+     * Fetch the points; then, for images, all pictures.
+     * @param {() => string} wanted encoding, which may become another one meanwhile
+     * @param {AbortSignal} signal
+     * @param {() => void} changed is called when more is here
+     * @param {(words: string) => void} tell what is waited for
      */
-    async load(encoding, signal, changed, tell) {
+    async load(wanted, signal, changed, tell) {
       await Promise.all([
-        this.coordinates ?? this.load_points(signal, tell), this.load_attribute(encoding, signal),
+        this.coordinates ?? this.load_points(signal, tell), this.load_attribute(wanted(), signal),
       ]);
+      while (!this.values_of(wanted())) await this.load_attribute(wanted(), signal);
       changed();
       if (this.is_image) await this.load_images(signal, changed);
     }
@@ -77,6 +82,19 @@
       if (name === "norm") return;
       const url = `${this.config.capture_url}/attribute/${name}.u8`;
       this.attributes[name] ??= await qk_atlas.stage.fetch_array(url, Uint8Array, signal);
+    }
+
+    /** Fetch what an encoding says of every token, unless the card of a point says it anyway. */
+    async load_words(name, signal) {
+      if (said_by_card.includes(name) || this.words?.name === name) return;
+      const url = `${this.config.capture_url}/attribute/${name}.json`;
+      this.words = { name, ...await qk_atlas.stage.fetch_json(url, signal) };
+    }
+
+    /** Return what an encoding says of a token, "" where it says nothing more. */
+    words_of(encoding, token) {
+      const { name, words, of_token } = this.words ?? {};
+      return name === encoding ? words[of_token[token]] : "";
     }
 
     /** Return the values that colour the points by an encoding, or null before they are here. */

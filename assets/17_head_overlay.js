@@ -6,6 +6,7 @@
 
   const font = "12px system-ui, sans-serif";
   const line_height = 16; // pixels
+  const text_drop = 4; // pixels from the middle of a line to the foot of its letters
   const label_area = 5000; // square pixels of the view for each label, so that it stays readable
   const candidates_max = 1000; // points tried for labels in one redraw
   const letters_max = 24;
@@ -76,7 +77,7 @@
    * @param {{x: number, y: number, text: string}[]} wanted the most wanted first
    * @param {{width: number, height: number, gap: number, most: number}} room
    * @param {{text: string, surface: string}} colours
-   * @returns {number} labels drawn
+   * @returns {{x: number, y: number, text: string}[]} the labels drawn, and where their text is
    */
   function draw_labels(context, wanted, room, colours) {
     context.font = font;
@@ -93,7 +94,8 @@
       context.fillStyle = colours.text;
       context.fillText(text, x, y + line_height / 2);
     }
-    return placed.length;
+    return placed.map(({ index, x, y }) => (
+      { x, y: y + line_height / 2 + text_drop, text: wanted[index].text }));
   }
 
   /**

@@ -51,6 +51,7 @@
       this.hovered = index;
       this.card.hidden = index < 0;
       if (index >= 0) this.show_point_card(index);
+      if (index >= 0) this.load_words(index);
       const { token, side } = index < 0 ? { token: null, side: null } : this.data.meaning_of(index);
       this.on_event({ type: "hover", token, side });
       this.near = null;
@@ -59,6 +60,14 @@
         this.near_request = setTimeout(() => this.show_near(index), patience_ms);
       }
       this.redraw();
+    }
+
+    /** Fetch what the colours say of each token, once, and tell it in the card. */
+    async load_words(index) {
+      const { encoding } = this.options;
+      const had = this.data.words;
+      await this.data.load_words(encoding, this.fetching.signal).catch(() => null);
+      if (this.data.words !== had && this.hovered === index) this.show_point_card(index);
     }
 
     /** Ring the nearest points in the space and those on the map, and tell how many are both. */
@@ -74,7 +83,10 @@
       const { placed, ratio } = this;
       const [x, y] = [placed.x[index] / ratio, placed.y[index] / ratio];
       const box = { left: x - 8, right: x + 8, top: y + 8 };
-      const more = head_overlay.near_lines(this.near);
+      const { encoding, encoding_name } = this.options;
+      const said = this.data.words_of(encoding, this.data.meaning_of(index).token);
+      const value = said ? [`${encoding_name}: ${said}`] : [];
+      const more = [...value, ...head_overlay.near_lines(this.near)];
       this.show_card(box, ...head_overlay.card_content(this.data, index, more));
     }
 

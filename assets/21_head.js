@@ -60,7 +60,8 @@
 
     async load(signal) {
       const tell = (words) => this.enter("pending", words);
-      await this.data.load(this.options.encoding, signal, () => this.redraw(), tell);
+      const wanted = () => this.options.encoding;
+      await this.data.load(wanted, signal, () => this.redraw(), tell);
       if (this.message.textContent) this.enter("loading");
       if (this.data.made && !this.is_told) this.on_event({ type: "made", ...this.data.made });
       this.is_told = true;
@@ -196,11 +197,10 @@
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       context.clearRect(0, 0, width, height);
       const placed = this.placed_css();
-      const ends = head_overlay.line_ends(
+      this.line_ends = head_overlay.line_ends(
         this.options.lines ?? [], placed, (point) => this.data.point_of(point));
-      head_overlay.draw_lines(context, ends, this.colours.select);
-      this.n_lines = ends.length;
-      this.n_labels = this.draw_labels(context, placed);
+      head_overlay.draw_lines(context, this.line_ends, this.colours.select);
+      this.labels = this.draw_labels(context, placed);
       this.draw_rings(context, placed);
       if (this.live_placed) {
         const look = { live: this.options.live, radius: this.radius + 3, colours: this.colours };
@@ -223,7 +223,7 @@
       const { near, terms, all } = this.sets;
       const in_sequence = near !== null && !this.options.selected;
       // The patches of an image are their own labels, and too many for words.
-      if (!this.options.labels && (!in_sequence || this.data.is_image)) return 0;
+      if (!this.options.labels && (!in_sequence || this.data.is_image)) return [];
       const { width, height } = this.size;
       const text_of = (index) => this.label_of(index, in_sequence);
       const wanted = head_overlay.labels_in_sight(
@@ -257,13 +257,13 @@
     }
 
     shown() {
-      const { config, options, sets, camera, frame, n_labels = 0, n_lines = 0 } = this;
+      const { config, options, sets, camera, frame, labels = [], line_ends = [] } = this;
       return {
         layer: config.layer, head: config.head, n_points: this.data.n_points, picked: options.picked,
         n_highlighted: (sets?.terms ?? []).reduce((sum, { chosen }) => sum + chosen.length, 0),
         n_selected: options.selected?.length ?? 0, near: this.near ?? null, encoding: this.drawn?.encoding ?? null, n_in_sequence: sets?.near?.length ?? 0,
         n_live: this.live_placed?.count ?? 0, hovered_live: this.hovered_live < 0 ? null : this.hovered_live,
-        n_labels, n_lines, ...camera, hovered: this.hovered < 0 ? null : this.hovered,
+        n_labels: labels.length, n_lines: line_ends.length, ...camera, hovered: this.hovered < 0 ? null : this.hovered,
         raster_hash: frame ? find.raster_hash(new Uint8Array(frame.pixels.buffer)) : null,
       };
     }

@@ -92,9 +92,20 @@
     return `${method_names[method]} ${dims}-D`;
   }
 
+  /** Return what is on screen, for the status line. */
+  function status_text(atlas, map, { method, dims, guidance }) {
+    const parts = [atlas.summary, map_name(method, dims)];
+    if (method !== "pca") parts.push(`guidance ${Math.round(100 * guidance)} %`);
+    if (typeof map?.rho === "number") {
+      parts.push(`mean rho ${map.rho.toFixed(2).replace("-", "\u2212")}`);
+    }
+    return parts.join(" · ");
+  }
+
   /** Return how the atlas stands, in a word or two. */
   function state_word(atlas, map) {
     if (atlas.building) return "building";
+    if (atlas.failed && !map?.complete) return "failed";
     if (!atlas.capture) return "not built";
     if (!map) return "map missing";
     return map.complete ? "ready" : "unfinished";
@@ -103,6 +114,7 @@
   /** Return the heading over `missing_text`. */
   function missing_title(atlas) {
     if (atlas.building) return "Being built";
+    if (atlas.failed) return "The build failed";
     return atlas.capture ? "Not computed yet" : "Nothing to see here yet";
   }
 
@@ -111,14 +123,15 @@
     if (!atlas.capture) {
       return atlas.building
         ? "This atlas is being built. The first picture appears when PCA is done."
-        : atlas.missing;
+        : atlas.failed || atlas.missing;
     }
     if (atlas.maps[`${method}_${dims}`]) return "";
     return `${map_name(method, dims)} is not computed for this atlas yet.`;
   }
 
   qk_atlas.session = {
-    sides_of, attention_lines, usual_tokens, neighbour, address, head_address, map_name, state_word, missing_title,
+    sides_of, attention_lines, usual_tokens, neighbour, address, head_address, map_name, status_text,
+    state_word, missing_title,
     missing_text,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.session;

@@ -43,7 +43,8 @@
   /** Return an encoding that the atlas has, with the ramp of its colours. */
   function colouring(atlas, encoding) {
     const known = atlas.encodings?.[encoding] ? encoding : "type";
-    return { encoding: known, ramp: atlas.encodings?.[known]?.[1] ?? "type" };
+    const [encoding_name, ramp] = atlas.encodings?.[known] ?? ["query or key", "type"];
+    return { encoding: known, encoding_name, ramp };
   }
 
   /**
@@ -79,7 +80,7 @@
     const links = [session.address("/", { ...view, selection: null }, defaults),
       session.address("/head", view, defaults)];
     const status = missing || !atlas.summary
-      ? "" : [atlas.summary, has_maps && session.map_name(method, dims)].filter(Boolean).join(" · ");
+      ? "" : has_maps ? session.status_text(atlas, now.map, view) : atlas.summary;
     const title = session.missing_title(atlas);
     const hidden = [!missing, title, missing, !missing || atlas.building];
     return [...links, status, ...hidden, session.state_word(atlas, has_maps ? now.map : { complete: true })];

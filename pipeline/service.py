@@ -19,6 +19,7 @@ from pipeline.builds import Builds
 from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelState, list_models
 from pipeline.corpora import CorpusInfo, list_corpora
+from pipeline.encoding_words import encoding_words
 from pipeline.encodings import Encoding, encode, list_encodings
 from pipeline.errors import InputError
 from pipeline.exports import head_arrays
@@ -215,6 +216,10 @@ class Service:
         """Return what one colouring says of every token; see `pipeline.encodings.encode`."""
         labels = self.labels(capture_key) if name == "label" else None
         return encode_labels(labels) if labels else self._encoding(capture_key, name)
+
+    def encoding_words(self, capture_key: str, name: str) -> list[str]:
+        """Return the same in words; see `pipeline.encoding_words`."""
+        return encoding_words(self.capture(capture_key), name)
 
     def nearest_points(self, atlas_key: str, layer: int, head: int, point: int) -> Int64:
         """Return the ten points nearest to one in the joint embedding of a head, nearest first.

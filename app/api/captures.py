@@ -36,6 +36,14 @@ def add_routes(api: Blueprint, service: Service) -> None:
             response.headers["Cache-Control"] = "private, no-cache"
         return response
 
+    @api.get("/<key>/attribute/<name>.json")
+    def attribute_words(key: str, name: str) -> Response:
+        words = service.encoding_words(checked(key), name)
+        kinds = list(dict.fromkeys(words))
+        number = {word: i for i, word in enumerate(kinds)}
+        content = {"words": kinds, "of_token": [number[word] for word in words]}
+        return immutable(Response(json.dumps(content), mimetype=JSON))
+
     @api.get("/<key>/norms.u8")
     def all_norms(key: str) -> Response:
         capture = capture_of(key)

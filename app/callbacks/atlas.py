@@ -11,6 +11,7 @@ from app import ids
 from app.view_state import ViewState, parse
 from pipeline.atlas import Atlas
 from pipeline.errors import PipelineError
+from pipeline.jobs import JobRecord
 from pipeline.service import Service
 from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES, PARTS
 
@@ -74,8 +75,14 @@ def register(app: Dash, service: Service) -> None:
         is_live = job is not None and job.is_live
         is_shown = is_live or (job is not None and job.state == "interrupted")
         options = encoding_options(description.get("encodings"), encoding)
+        description |= {"building": is_live, "failed": why_failed(job)}
         job_id = job.id if job and is_shown else None
-        return description | {"building": is_live}, job_id, options, not description["has_parts"]
+        return description, job_id, options, not description["has_parts"]
+
+
+def why_failed(job: JobRecord | None) -> str:
+    """Return why the last build of an atlas failed, "" when it did not."""
+    return (job.error or "no reason is known") if job and job.state == "failed" else ""
 
 
 def encoding_options(encodings: dict[str, tuple[str, str]] | None, chosen: Any) -> Any:
@@ -150,7 +157,11 @@ def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]
     capture = atlas.capture
     corpus = capture.record["corpus"]
     maps = {
-        f"{method}_{dims}": {"key": record["key"], "complete": bool(record["cells"])}
+        f"{method}_{dims}": {
+            "key": record["key"],
+            "complete": bool(record["cells"]),
+            "rho": mean_rho(record),
+        }
         for (method, dims), record in service.map_sets(atlas.key, guidance=guidance).items()
     }
     return {
@@ -183,6 +194,13 @@ def _labels(service: Service, capture: dict[str, Any]) -> dict[str, Any]:
     found = {"fingerprint": labels.fingerprint[:16], "source": labels.source} if labels else None
     notes = dict.fromkeys((*capture["corpus"]["left_out"], *(labels.notes if labels else ())))
     return {"labels": found, "left_out": list(notes)}
+
+
+def mean_rho(record: dict[str, Any]) -> float | None:
+    """Return the mean rank correlation per query over all heads of a map set, once it is known."""
+    cells = record["cells"] or []
+    found = [cell["quality"]["per_query_rho"] for cell in cells if cell["quality"]]
+    return sum(found) / len(found) if found and len(found) == len(cells) else None
 
 
 def _provenance(atlas: Atlas) -> dict[str, Any]:

@@ -19,6 +19,13 @@ CHART: Any = {"displaylogo": False, "modeBarButtons": [["toImage"]], "responsive
 LEAST_SPREAD = 0.01
 
 
+GUIDED = (
+    "This share of the forces on this map is real attention between these very tokens: the map has "
+    "seen what it shows. It brings near and attended together and costs some neighbours."
+)
+PLAIN = "This map has seen neighbours only, no attention, as in AttentionViz."
+
+
 def register(app: Dash, service: Service) -> None:
     """Connect the panels with the head that is shown; only the open one is filled."""
 
@@ -46,7 +53,8 @@ def register(app: Dash, service: Service) -> None:
         look_of = {"palette": palette, "theme": theme}
         if tab == "trust":
             words = service.judge(quality)
-            return show_trust(report, quality, words, look_of), no_update
+            share = None if method == "pca" else atlas["guidance"]
+            return show_trust(report, quality, words, look_of, guidance=share), no_update
         return no_update, show_norms(report, look_of)
 
     @app.callback(Output(ids.SHOW, "options"), Input(ids.ATLAS, "data"), Input(ids.PLACE, "data"))
@@ -70,8 +78,10 @@ def show_trust(
     quality: dict[str, Any],
     words: list[tuple[str, str]],
     look_of: dict[str, str],
+    *,
+    guidance: float | None = None,
 ) -> Component:
-    """Return the trust panel."""
+    """Return the trust panel; `guidance` is that of the map, None for PCA, which knows none."""
     n = f"{min(2_000, report.dot.size):,} of {report.dot.size:,} pairs shown"
     children: list[Any] = [html.H2("How far can I trust this?")]
     children += _verdicts(words) or [html.P("The figures of this map are being measured.")]
@@ -89,6 +99,8 @@ def show_trust(
                 draw_distances(report.map_distance, report.dot, axis="distance on map", **look_of)
             ),
         ]
+    if guidance is not None:
+        children += [html.H3(f"Guidance {guidance:.0%}"), html.P(GUIDED if guidance else PLAIN)]
     children.append(html.H3(f"Scale c = {report.scale:.2f}"))
     if report.curve.size:
         children += [

@@ -146,6 +146,8 @@ def test_back_returns_to_the_matrix(new_page: NewPage) -> None:
     wait_for(page, HEAD, state="ready")
     page.go_back()
     wait_for(page, MATRIX, state="ready", n_cells_drawn=72)
+    page.go_forward()
+    wait_for(page, HEAD, state="ready", layer=0, head=1)
 
 
 def test_a_bad_link_shows_the_default_and_says_so(new_page: NewPage) -> None:

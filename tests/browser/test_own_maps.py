@@ -83,8 +83,8 @@ def test_a_selection_that_is_gone_says_so_and_leads_back(new_page: NewPage) -> N
     page = new_page("/head?method=pca")
     wait_for(page, HEAD, state="ready")
     # Chromium logs every refused request as an error; this one is asked for here.
-    page.route("**/selection/**", lambda route: route.fulfill(
-        json={"state": "failed", "error": "this selection is not in the cache any more"}))  # fmt: skip
+    answer = {"state": "failed", "error": "this selection is not in the cache any more"}
+    page.route("**/selection/**", lambda route: route.fulfill(json=answer))
     page.goto(f"{page.url.split('?')[0]}?method=pca&selection={'a' * 64}")
     expect(page.locator(f"#{HEAD}")).to_contain_text("not in the cache any more")
     page.get_by_role("button", name="all points").click()

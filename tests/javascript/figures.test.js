@@ -51,3 +51,16 @@ test("a head is found by what people type", () => {
   }
   for (const text of ["", "head", "7 7", "1 0 0"]) assert.equal(figures.cell_named(text, cells), -1, text);
 });
+
+test("figures of the map stand beside the same of the space, the rest below", () => {
+  const rows = figures.by_place({
+    space_per_query_rho: -0.99, per_query_rho: -0.6, recall_at_10: 0.5, mixing_queries: 0.1,
+    induction: 0.9,
+  });
+  assert.deepEqual(rows, [
+    { name: "rho, per query", map: -0.6, space: -0.99 },
+    { name: "neighbours kept", map: 0.5, space: undefined },
+    { name: "induction", map: 0.9, space: undefined },
+  ]);
+  assert.deepEqual(figures.by_place({}), []);
+});

@@ -78,3 +78,17 @@ test("points that are not shown have no draw index", () => {
   assert.deepEqual([...data.values_of("type")], [1, 1]);
   assert.equal(data.meaning_of(0).token, 2);
 });
+
+test("an encoding that is chosen while the points load is fetched too", async () => {
+  const data = new HeadData({ n_tokens: 1, n_points: 2, capture_url: "/c", modality: "text" });
+  let wanted = "type";
+  data.load_points = async () => {
+    wanted = "position";
+    const tokens = { text: ["a"], sequence: [0], position: [0], sequences: [{}] };
+    data.keep({ order: Uint32Array.of(0, 1), norms: new Uint8Array(2), tokens,
+      coordinates: new Uint16Array(4) });
+  };
+  globalThis.fetch = async () => ({ ok: true, arrayBuffer: async () => new ArrayBuffer(2) });
+  await data.load(() => wanted, signal, () => {}, () => {});
+  assert.equal(data.values_of("position").length, 2);
+});

@@ -89,3 +89,30 @@ test("what is missing is said in words", () => {
   assert.equal(session.missing_title({ missing: "No." }), "Nothing to see here yet");
   assert.equal(session.missing_title(atlas), "Not computed yet");
 });
+
+test("the status line says what is on screen", () => {
+  const atlas = { summary: "72 heads" };
+  const view = { method: "tsne", dims: 2, guidance: 0.08 };
+  assert.equal(session.status_text(atlas, { rho: -0.43 }, view),
+    "72 heads · t-SNE 2-D · guidance 8 % · mean rho \u22120.43");
+  assert.equal(session.status_text(atlas, { rho: null }, { ...view, method: "pca" }),
+    "72 heads · PCA 2-D");
+});
+
+test("every state of an atlas has its word and its reason", () => {
+  const view = { method: "tsne", dims: 2 };
+  const built = { capture: "C", maps: {} };
+  const states = [
+    [{ building: true }, null, "building", "Being built", /is being built/],
+    [{ missing: "There is none." }, null, "not built", "Nothing to see here yet", /There is none/],
+    [{ missing: "none", failed: "no disk" }, null, "failed", "The build failed", /no disk/],
+    [built, null, "map missing", "Not computed yet", /t-SNE 2-D is not computed/],
+    [{ ...built, maps: { tsne_2: {} } }, { complete: false }, "unfinished", "Not computed yet", /^$/],
+    [{ ...built, maps: { tsne_2: {} }, failed: "old" }, { complete: true }, "ready", null, /^$/],
+  ];
+  for (const [atlas, map, word, title, text] of states) {
+    assert.equal(session.state_word(atlas, map), word);
+    if (title) assert.equal(session.missing_title(atlas), title);
+    assert.match(session.missing_text(atlas, view), text);
+  }
+});

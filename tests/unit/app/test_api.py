@@ -203,3 +203,11 @@ def test_equal_norms_do_not_divide_by_zero():
 def test_health_needs_nothing_and_readiness_the_worker(client):
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
+
+
+def test_what_a_colour_says_of_each_token_comes_in_words(client, capture_url, atlas):
+    found = client.get(f"{capture_url}/attribute/token_length.json").get_json()
+    words = [found["words"][number] for number in found["of_token"]]
+    lengths = [len(text.removeprefix("##")) for text in atlas.capture.tokens.token_text]
+    assert [int(one.split()[0]) for one in words] == lengths
+    assert client.get(f"{capture_url}/attribute/nothing.json").status_code == 404

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.callbacks.atlas import choices, describe, encoding_options, usual_method
+from app.callbacks.atlas import (
+    choices,
+    describe,
+    encoding_options,
+    mean_rho,
+    usual_method,
+    why_failed,
+)
 from app.callbacks.build import estimate, tell
 from app.callbacks.find import meaning, search
 from app.callbacks.trust import look, show_norms, show_options, show_trust
@@ -186,3 +193,16 @@ def test_the_cost_of_a_build_is_told_before(service: Service) -> None:
     words = estimate(service, "minilm", "sentences")
     assert words.startswith("72 heads with about 10,500 points each")
     assert estimate(service, "my/model", "sentences") == ""
+
+
+def test_the_mean_rho_of_a_map_is_told_when_all_heads_are_measured() -> None:
+    cells: list[dict[str, Any]] = [{"quality": {"per_query_rho": rho}} for rho in (-0.2, -0.6)]
+    assert mean_rho({"cells": cells}) == pytest.approx(-0.4)
+    assert mean_rho({"cells": [*cells, {"quality": None}]}) is None
+    assert mean_rho({"cells": None}) is None
+
+
+def test_a_build_that_failed_keeps_its_reason() -> None:
+    assert why_failed(replace(JOB, state="failed", error="no disk")) == "no disk"
+    assert why_failed(replace(JOB, state="done")) == ""
+    assert why_failed(None) == ""
