@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from pipeline.captured import Capture
-from pipeline.encodings import bare, encode, list_encodings
+from pipeline.encodings import bare, encode
 
 HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")
 
@@ -39,15 +39,11 @@ def encoding_words(capture: Capture, name: str) -> list[str]:
         return [_count(counts[word], "time") for word in words]
     if name == "brightness":
         return ["" if np.isnan(value) else f"{value:.0%}" for value in encoding.values]
+    if name == "angle":
+        return ["" if np.isnan(v) else f"{float(v) * 180:.0f}°" for v in encoding.values]
     if name == "hue":
         return ["" if np.isnan(v) else HUES[round(float(v) * 6) % 6] for v in encoding.values]
     return [""] * tokens.n_tokens
-
-
-def is_told(capture: Capture, name: str) -> bool:
-    """Tell whether an encoding has words of its own; of others a card says all without them."""
-    silent = ("type", "position", "position_mod_5", "norm", "picture", "row", "column")
-    return name in list_encodings(capture) and name not in silent
 
 
 def _count(n: int, unit: str) -> str:

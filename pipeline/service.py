@@ -219,7 +219,8 @@ class Service:
 
     def encoding_words(self, capture_key: str, name: str) -> list[str]:
         """Return the same in words; see `pipeline.encoding_words`."""
-        return encoding_words(self.capture(capture_key), name)
+        labels = self.labels(capture_key) if name == "label" else None
+        return list(labels.texts) if labels else encoding_words(self.capture(capture_key), name)
 
     def nearest_points(self, atlas_key: str, layer: int, head: int, point: int) -> Int64:
         """Return the ten points nearest to one in the joint embedding of a head, nearest first.

@@ -20,29 +20,18 @@ N_LEVELS = 127  # of a ramp; the last value of each side is for points that have
 
 def add_routes(api: Blueprint, service: Service) -> None:
     """Add the routes."""
+    _add_point_routes(api, service)
+    _add_encoding_routes(api, service)
+    _add_sequence_routes(api, service)
 
+
+def _add_point_routes(api: Blueprint, service: Service) -> None:
     def capture_of(key: str) -> Capture:
         return service.capture(checked(key))
 
     @api.get("/<key>/order.u32")
     def order(key: str) -> Response:
         return binary(capture_of(key).draw_order().astype("<u4"))
-
-    @api.get("/<key>/attribute/<name>.u8")
-    def attribute(key: str, name: str) -> Response:
-        found = service.encoding(checked(key), name)
-        response = binary(encoding_bytes(found, capture_of(key)))
-        if name == "label":  # labels can be made anew
-            response.headers["Cache-Control"] = "private, no-cache"
-        return response
-
-    @api.get("/<key>/attribute/<name>.json")
-    def attribute_words(key: str, name: str) -> Response:
-        words = service.encoding_words(checked(key), name)
-        kinds = list(dict.fromkeys(words))
-        number = {word: i for i, word in enumerate(kinds)}
-        content = {"words": kinds, "of_token": [number[word] for word in words]}
-        return immutable(Response(json.dumps(content), mimetype=JSON))
 
     @api.get("/<key>/norms.u8")
     def all_norms(key: str) -> Response:
@@ -57,6 +46,31 @@ def add_routes(api: Blueprint, service: Service) -> None:
         capture = capture_of(key)
         row = capture.norms()[capture.cell(layer, head)]
         return binary(norm_bytes(row, capture.draw_order(), capture.n_queries))
+
+
+def _add_encoding_routes(api: Blueprint, service: Service) -> None:
+    def kept(name: str, response: Response) -> Response:
+        if name == "label":  # labels can be made anew
+            response.headers["Cache-Control"] = "private, no-cache"
+        return response
+
+    @api.get("/<key>/attribute/<name>.u8")
+    def attribute(key: str, name: str) -> Response:
+        found = service.encoding(checked(key), name)
+        return kept(name, binary(encoding_bytes(found, service.capture(key))))
+
+    @api.get("/<key>/attribute/<name>.json")
+    def attribute_words(key: str, name: str) -> Response:
+        words = service.encoding_words(checked(key), name)
+        kinds = list(dict.fromkeys(words))
+        number = {word: i for i, word in enumerate(kinds)}
+        content = {"words": kinds, "of_token": [number[word] for word in words]}
+        return kept(name, immutable(Response(json.dumps(content), mimetype=JSON)))
+
+
+def _add_sequence_routes(api: Blueprint, service: Service) -> None:
+    def capture_of(key: str) -> Capture:
+        return service.capture(checked(key))
 
     @api.get("/<key>/tokens.json")
     def tokens(key: str) -> Response:
