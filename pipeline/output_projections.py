@@ -28,8 +28,8 @@ class Projection:
     Parameters
     ----------
     module : qualified name of the linear map that receives them; "" where there is none.
-    factor : (n_heads, rank, value_dim) float32 with `|factor_h v| = |v W_h|`, where `W_h` is the
-        part of the linear map that belongs to head h; None where it was not found.
+    factor : (n_heads, value_dim, value_dim) float32 with `|factor_h v| = |v W_h|`, where `W_h` is
+        the part of the linear map that belongs to head h; None where it was not found.
     reason : why it was not found, as the end of "no norm of the transformed value: ...".
     """
 
@@ -124,8 +124,8 @@ def weighted_values(call: AttentionCall) -> Tensor | None:
 def projection_factor(matrix: Tensor, n_heads: int) -> Tensor:
     """Return a small matrix a head that gives vectors the norms they have after a projection.
 
-    With `W_h = R_h^T Q_h^T` (QR decomposition of the transpose), `|v W_h| = |R_h v|`, because the
-    rows of `Q_h^T` are orthonormal. Computed in float64.
+    `|v W_h|^2 = v G_h v^T` with the Gram matrix `G_h = W_h W_h^T = U S U^T`, so
+    `|v W_h| = |S^(1/2) U^T v^T|`. Computed in float64, where squaring costs no digit that counts.
 
     Parameters
     ----------
@@ -134,10 +134,11 @@ def projection_factor(matrix: Tensor, n_heads: int) -> Tensor:
 
     Returns
     -------
-    (n_heads, min(value_dim, d_model), value_dim) float32, on the device of the matrix.
+    (n_heads, value_dim, value_dim) float32, on the device of the matrix.
     """
     heads = matrix.detach().double().cpu().reshape(n_heads, -1, matrix.shape[1])
-    factor: Tensor = torch.linalg.qr(heads.transpose(1, 2), mode="r").R
+    sizes, axes = torch.linalg.eigh(heads @ heads.transpose(1, 2))
+    factor: Tensor = sizes.clamp(min=0).sqrt()[:, :, None] * axes.transpose(1, 2)
     return factor.float().to(matrix.device)
 
 
