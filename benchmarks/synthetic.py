@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.atlas import token_objects
 from pipeline.projection import frame
 from pipeline.records import LayerRecord, TokenTable
 from pipeline.sampling import draw_order
 from pipeline.specs import digest
 from pipeline.store import Store
+from pipeline.token_files import token_objects
 
 HEAD_DIM = 4
 TOKENS_PER_SEQUENCE = 20
