@@ -50,6 +50,7 @@ soak: $(DEV_STAMP)
 
 bench-browser: setup-dev
 	$(BIN)/python -m benchmarks.browser
+	$(BIN)/python -m benchmarks.image_view
 
 $(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" PIP_OPTIONS="$(PIP_OPTIONS)" scripts/install-python

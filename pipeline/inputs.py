@@ -123,8 +123,11 @@ def plan_batches(lengths: NDArray[np.int64], *, n_heads: int) -> list[list[int]]
 
 
 def vision_tower(model: Any) -> Any:
-    """Return the part of a model that reads images: the model itself unless it has two towers."""
-    return getattr(model, "vision_model", model)
+    """Return the part of a model that reads images: the model itself unless it has two towers.
+
+    Of a decoder that is shown images (LLaVA) it is the encoder of the images.
+    """
+    return getattr(model, "vision_model", None) or getattr(model, "vision_tower", None) or model
 
 
 def text_tower(model: Any) -> Any:

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from pipeline.atlas import read_atlas
 from pipeline.captured import Capture
+from pipeline.patch_labels import read_labels
 from pipeline.store import Store
 from tests.browser.conftest import view_state, wait_for
 
@@ -78,7 +79,11 @@ def test_patches_and_boxes_are_linked_with_the_map_both_ways(page: Page, capture
     hot = {"side": "key", "position": 1}
     assert wait_for(page, IMAGE, hot=hot)["hot"] == hot
     weight = capture.attention(SEQUENCE, LAYER, NUMBER)[0, 1]
-    expect(page.locator(".qk-readout")).to_have_text(f"key at row 0, column 0: weight {weight:.3f}")
+    labels = read_labels(capture.store, capture.record["key"])
+    assert labels is not None
+    expect(page.locator(".qk-readout")).to_have_text(
+        f"key at row 0, column 0 ({labels.texts[first + 1]}): weight {weight:.3f}"
+    )
 
 
 def test_what_is_shown_can_be_taken_along(page: Page, capture: Capture) -> None:
