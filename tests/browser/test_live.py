@@ -59,14 +59,14 @@ def test_a_link_to_a_text_that_is_gone_says_so(new_page: Callable[..., Page]) ->
 
 
 def test_a_view_as_a_file_opens_offline_and_shows_hostile_tokens_as_text(
-    new_page: Callable[..., Page], browser: Browser, tmp_path: Path
+    new_page: Callable[..., Page], browser: Browser, address: str, tmp_path: Path
 ) -> None:
     page = new_page("/head?layer=3&head=9&method=pca")
     wait_for(page, "head-view", ready=True)
     key = type_text(page, HOSTILE)["capture"]
     context = browser.new_context(offline=True)
     for kind, expected in (("bipartite", {"state": "ready"}), ("head_lines", {"ready": True})):
-        answer = page.request.get(f"/export/{key}/{kind}.html?layer=3&head=9")
+        answer = page.request.get(f"{address}/export/{key}/{kind}.html?layer=3&head=9")
         path = tmp_path / f"{kind}.html"
         path.write_bytes(answer.body())
         faults: list[str] = []
