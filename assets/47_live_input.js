@@ -22,6 +22,13 @@
     throw new Error(words.slice(0, 500) || `the server answered ${response.status}`);
   }
 
+  /** Return what was given for a live capture; the error says that it is gone. */
+  async function given_of(capture, signal) {
+    const given = await ask(`/api/live/input/${capture}.json`, { signal });
+    if (given.missing) throw new Error(given.missing);
+    return given;
+  }
+
   /** Return the options of a request with a JSON body. */
   const posted = (body) => ({
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
@@ -187,7 +194,7 @@
     }
 
     async show(capture) {
-      const given = await ask(`/api/live/input/${capture}.json`, { signal: this.leaving.signal });
+      const given = await given_of(capture, this.leaving.signal);
       this.take(given);
       this.on_event({ type: "shown", source: qk_atlas.live_input.source_of(given) });
     }
@@ -218,7 +225,7 @@
       const { source } = this.options;
       if (source?.is_live && this.given?.capture !== source.capture && !this.job) {
         const { signal } = this.leaving;
-        ask(`/api/live/input/${source.capture}.json`, { signal }).then((given) => {
+        given_of(source.capture, signal).then((given) => {
           this.take(given);
           this.draw();
         }, (error) => signal.aborted || this.fail(error.message));
@@ -272,5 +279,5 @@
     return box;
   }
 
-  qk_atlas.live_input = { mount: mount_box, source_of, ask };
+  qk_atlas.live_input = { mount: mount_box, source_of, given_of };
 })();

@@ -27,8 +27,7 @@
    */
   async function open(capture) {
     try {
-      const url = `/api/live/input/${capture}.json`;
-      return qk_atlas.live_input.source_of(await qk_atlas.live_input.ask(url));
+      return qk_atlas.live_input.source_of(await qk_atlas.live_input.given_of(capture));
     } catch (error) {
       set_props("shell-notices", { children: `The link names a live input: ${error.message}.` });
       return null;

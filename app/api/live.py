@@ -108,7 +108,10 @@ def _add_following(api: Blueprint, service: Service) -> None:
 
     @api.get("/live/input/<key>.json")
     def given(key: str) -> Response:
-        return _json(live.describe(checked(key)))
+        try:
+            return _json(live.describe(checked(key)))
+        except InputError as error:
+            return _json({"missing": str(error)})  # a link may outlive the cache: no fault
 
 
 def _taking(take: Callable[[Body], JobRecord], service: Service) -> Callable[[], Response]:

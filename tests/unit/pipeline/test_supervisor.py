@@ -281,6 +281,23 @@ def test_each_lane_has_one_worker_and_neither_waits_for_the_other(store, jobs):
     assert not workers_of(store)
 
 
+def test_a_live_job_is_cancelled_and_a_dead_live_worker_explained_as_soon(store, jobs):
+    supervisor = Supervisor(store, lanes=("live",), runner=RUNNER)
+    supervisor.start()
+    job_id = jobs.submit("live", {"do": "unfinished"}, "somebody").id
+    wait_for((store.root / "begun").exists)
+    jobs.cancel(job_id, "somebody")
+    began_s = time.monotonic()
+    assert ended(jobs, job_id).state == "cancelled"
+    assert time.monotonic() - began_s < 2
+    job_id = jobs.submit("live", {"do": "die"}, "somebody").id
+    wait_for(lambda: jobs.get(job_id).state != "queued")
+    began_s = time.monotonic()
+    assert "the worker ended by signal 9" in ended(jobs, job_id).error
+    assert time.monotonic() - began_s < 5
+    supervisor.stop()
+
+
 def test_the_store_is_alive_when_all_its_workers_are(store, supervisor):
     wait_for(supervisor.alive)
     assert not Supervisor(store).alive()  # nobody has started the worker of the other lane
