@@ -151,13 +151,10 @@ def head_vectors(
             f"rotary: found {rotary!r}; this capture holds vectors {held} rotation only. "
             "Build the atlas with --rotary before to see both"
         )
-    prefix = "softmax_" if rotary != held else ""
-    places = head, capture.layers[layer].key_head(head)
-    queries, keys = (
-        np.array(_array(capture, capture.record["objects"][f"{prefix}{side}"][layer])[place, part])
-        for side, place, part in zip(("queries", "keys"), places, rows, strict=True)
+    queries, keys = _vectors(capture, rows, layer, rotary)
+    return HeadVectors(
+        np.array(queries[head]), np.array(keys[capture.layers[layer].key_head(head)])
     )
-    return HeadVectors(queries, keys)
 
 
 def head_additive(capture: Capture, sequence: int, layer: int, head: int) -> Float32 | None:
@@ -171,19 +168,8 @@ def head_additive(capture: Capture, sequence: int, layer: int, head: int) -> Flo
         if there is no such sequence or head.
     """
     capture.cell(layer, head)
-    queries, keys = rows_of(capture, sequence)
-    shape = queries.stop - queries.start, keys.stop - keys.start
-    objects = capture.record["objects"]
-    if objects["additive_rows"][layer] is not None:
-        rows = _array(capture, objects["additive_rows"][layer])
-        lengths = np.diff(capture.query_offset) * np.diff(capture.key_offset)
-        start = int(lengths[:sequence].sum())
-        own = rows[head if rows.shape[0] > 1 else 0, start : start + shape[0] * shape[1]]
-        return np.array(own).reshape(shape)
-    if objects["additive"][layer] is None:
-        return None
-    rule = _array(capture, objects["additive"][layer])
-    return np.array(rule[head if rule.shape[0] > 1 else 0, : shape[0], : shape[1]])
+    additive = _additive(capture, sequence, layer)
+    return None if additive is None else np.array(additive[head if len(additive) > 1 else 0])
 
 
 def sink_of(capture: Capture, layer: int, head: int) -> float | None:
@@ -210,15 +196,20 @@ def layer_weights(capture: Capture, sequence: int, layer: int) -> Float32:
     """
     capture.cell(layer, 0)
     record = capture.layers[layer]
-    heads = []
-    for head in range(record.n_heads):
-        vectors = head_vectors(capture, sequence, layer, head)
-        additive = head_additive(capture, sequence, layer, head)
-        sink = sink_of(capture, layer, head)
-        heads.append(
-            attention_weights(vectors.queries, vectors.keys, record, additive=additive, sink=sink)
+    queries, keys = _vectors(capture, rows_of(capture, sequence), layer, ROTARY[0])
+    additive = _additive(capture, sequence, layer)
+    sinks = capture.record["objects"]["sinks"][layer]
+    logits = None if sinks is None else _array(capture, sinks)
+    return np.stack([
+        attention_weights(
+            queries[head],
+            keys[record.key_head(head)],
+            record,
+            additive=None if additive is None else additive[head if len(additive) > 1 else 0],
+            sink=None if logits is None else float(logits[head]),
         )
-    return np.stack(heads)
+        for head in range(record.n_heads)
+    ])  # fmt: skip
 
 
 def preview(texts: tuple[str, ...], special: NDArray[np.bool_], start: int, end: int) -> str:
@@ -245,6 +236,35 @@ def _side(capture: Capture, tokens: Int64 | None, rows: slice) -> dict[str, Any]
         "segment": _segments(table.segment[chosen], table.is_special[chosen]),
         "position": table.token_index[chosen].tolist(),
     }
+
+
+def _vectors(
+    capture: Capture, rows: tuple[slice, slice], layer: int, rotary: str
+) -> tuple[Float32, Float32]:
+    """Map (n_heads, n_queries, head_dim) queries and (n_kv_heads, n_keys, head_dim) keys."""
+    prefix = "softmax_" if rotary != capture.record["rotary"] else ""
+    objects = capture.record["objects"]
+    queries, keys = (
+        _array(capture, objects[f"{prefix}{side}"][layer])[:, part]
+        for side, part in zip(("queries", "keys"), rows, strict=True)
+    )
+    return queries, keys
+
+
+def _additive(capture: Capture, sequence: int, layer: int) -> Float32 | None:
+    """Map (1 or n_heads, n_queries, n_keys) mask and bias of a sequence, None for none."""
+    queries, keys = rows_of(capture, sequence)
+    n_queries, n_keys = queries.stop - queries.start, keys.stop - keys.start
+    objects = capture.record["objects"]
+    if objects["additive_rows"][layer] is not None:
+        rows = _array(capture, objects["additive_rows"][layer])
+        lengths = np.diff(capture.query_offset) * np.diff(capture.key_offset)
+        start = int(lengths[:sequence].sum())
+        own = rows[:, start : start + n_queries * n_keys]
+        return own.reshape(len(rows), n_queries, n_keys)
+    if objects["additive"][layer] is None:
+        return None
+    return _array(capture, objects["additive"][layer])[:, :n_queries, :n_keys]
 
 
 def _segments(segment: Int64, special: NDArray[np.bool_]) -> list[int]:

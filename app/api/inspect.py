@@ -15,7 +15,7 @@ from pipeline.inspection import Inspection
 from pipeline.service import Service
 
 ROWS = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
-# A page asks for bytes and scores of a layer one after the other.
+# A page asks for the bytes of a layer, then perhaps for its scores.
 LAYERS_KEPT = 8
 
 
@@ -39,18 +39,18 @@ def _add_weights(api: Blueprint, service: Service) -> None:
     """Add what the model view and the head view draw: all heads of a layer."""
 
     @lru_cache(maxsize=LAYERS_KEPT)
-    def layer_of(key: str, sequence: int, layer: int) -> tuple[Array, Array]:
-        weights = service.inspection.weights(key, sequence, layer)
-        is_cross = service.capture(key).query_tokens is not None
-        return weight_bytes(weights), service.inspection.scores(weights, is_cross=is_cross)
+    def layer_of(key: str, sequence: int, layer: int) -> Array:
+        return service.inspection.weights(key, sequence, layer)
 
     @api.get("/<key>/weights/<int:sequence>/<int:layer>.u8")
     def weights(key: str, sequence: int, layer: int) -> Response:
-        return binary(layer_of(checked(key), sequence, layer)[0])
+        return binary(weight_bytes(layer_of(checked(key), sequence, layer)))
 
     @api.get("/<key>/weights/<int:sequence>/<int:layer>/scores.f32")
     def scores(key: str, sequence: int, layer: int) -> Response:
-        return binary(layer_of(checked(key), sequence, layer)[1].astype("<f4"))
+        is_cross = service.capture(checked(key)).query_tokens is not None
+        weights = layer_of(key, sequence, layer)
+        return binary(service.inspection.scores(weights, is_cross=is_cross).astype("<f4"))
 
 
 def _add_neuron(api: Blueprint, inspection: Inspection) -> None:

@@ -12,6 +12,10 @@ from playwright.sync_api import Page, expect
 
 from pipeline.atlas import read_atlas
 from pipeline.captured import Capture
+from pipeline.catalogue import find_source
+from pipeline.corpora import load_corpus
+from pipeline.specs import AtlasSpec
+from pipeline.stages import Clock, Request, capture_stage
 from pipeline.store import Store
 from tests.browser.conftest import view_state, wait_for
 from tests.browser.test_access import serious_barriers
@@ -157,6 +161,43 @@ def test_a_sequence_is_found_by_its_words(open_view) -> None:
     settle_address(page, sequence=str(PAIR))
     page.get_by_role("button", name="previous sequence").click()
     wait_for(page, MODEL, ready=True, sequence=SINGLE)
+
+
+def captured(store: Store, hub_cache: Path, folder: Path, text: str) -> Capture:
+    """Capture one text, as a live input is captured: without any map."""
+    path = folder / f"{len(list(folder.iterdir()))}.txt"
+    path.write_text(text)
+    source = find_source(
+        "minilm", cache=store.root, hub_cache=hub_cache, remembered=store.file_sha256
+    )
+    request = Request(AtlasSpec("minilm", str(path)), load_corpus(str(path)), source, "cpu")
+    return capture_stage(request, store, Clock(), lambda _: None)
+
+
+def test_a_changed_input_is_shown_as_a_difference_in_every_view(
+    open_view, store: Store, hub_cache: Path, tmp_path: Path
+) -> None:
+    before, now = (
+        captured(store, hub_cache, tmp_path, f"the {animal} sat on the mat")
+        for animal in ("cat", "dog")
+    )
+    page = open_view(LINES, SINGLE, "&layer=2&heads=4&head=4&token=2")
+    source = {"capture": now.record["key"], "compared": before.record["key"], "sequence": 0,
+              "model": "minilm", "is_live": True}  # fmt: skip
+    page.evaluate("s => dash_clientside.set_props('inspect-source', {data: s})", source)
+    weights = [np.rint(255 * c.attention(0, 2, 4)) for c in (now, before)]
+    n_lines = int((np.abs(weights[0] - weights[1]) >= 0.05 * 255).sum())
+    assert n_lines > 0
+    wait_for(page, LINES, ready=True, is_difference=True, n_lines=[n_lines])
+    expect(page.get_by_text("less than before")).to_be_visible()
+    go_to(page, MODEL)
+    wait_for(page, MODEL, is_difference=True, n_painted=6)
+    go_to(page, NEURONS)
+    page.locator(f"#{NEURONS} [data-position='2']").click()
+    state = wait_for(page, NEURONS, ready=True, is_difference=True, query=2)
+    change = now.attention(0, 2, 4)[2] - before.attention(0, 2, 4)[2]
+    assert state["weights"] == pytest.approx(change, abs=1e-6)
+    assert state["sums"] == pytest.approx([0], abs=1e-9)
 
 
 def go_to(page: Page, view: str) -> None:

@@ -10,7 +10,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy  # noqa: F401 - brings the library whose threads are counted
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from app.serve import use_one_core_an_answer
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,3 +98,11 @@ def children_of(tmp_path: Path) -> str:
         if str(tmp_path) in command:
             found.append(command)
     return "\n".join(found)
+
+
+def test_matrices_of_an_answer_are_multiplied_on_one_core() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        use_one_core_an_answer()
+        found = [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+    assert found
+    assert set(found) == {1}
