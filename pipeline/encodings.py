@@ -151,7 +151,8 @@ def _token_frequency(capture: Capture) -> Encoding:
     often = np.log([counts[word] for word in words])
     most = float(often.max())
     middle = round(float(np.exp(most / 2)))
-    times = tuple(f"{round(n):,} times" for n in (1, middle, np.exp(most)))
+    amounts = (1, middle, round(float(np.exp(most))))
+    times = tuple(f"{n:,} time{'' if n == 1 else 's'}" for n in amounts)
     return Encoding("sequential", often / (most or 1.0), times)
 
 

@@ -194,7 +194,10 @@ def test_a_cell_says_how_far_it_can_be_trusted(new_page: NewPage, atlas: Atlas) 
     page.get_by_role("link", name="Layer 2 head 3", exact=True).hover()
     card = page.locator(f"#{MATRIX}-card")
     expect(card).to_contain_text("L2 H3")
-    expect(card).to_contain_text("rho in space, per query")
+    quality = page.evaluate("() => qk_atlas.views['matrix-view'].data.cells[27].quality")
+    shown = [f"{quality[name]:.2f}".replace("-", "\u2212") for name in
+             ("per_query_rho", "space_per_query_rho")]  # fmt: skip
+    expect(card.get_by_role("row", name="rho, per query").get_by_role("cell")).to_have_text(shown)
 
 
 def test_a_box_selects_counts_and_exports_points(new_page: NewPage) -> None:

@@ -86,7 +86,7 @@ def test_legends_tell_real_values(service: Service, tiny_atlas: dict[str, Any]) 
     _, words = meaning(service, "norm", atlas, None, common=True)
     assert words[2] == f"norm {norms.max():.3g}"
     ramp, words = meaning(service, "token_frequency", atlas, None, common=False)
-    assert (ramp, words[0]) == ("sequential", "1 times")
+    assert (ramp, words[0]) == ("sequential", "1 time")
     assert meaning(service, "row", atlas, None, common=False) == ("type", ())
 
 

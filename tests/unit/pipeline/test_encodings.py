@@ -56,7 +56,7 @@ def test_words_numbers_and_punctuation_are_told_apart():
 def test_frequency_is_counted_over_the_corpus_in_any_case_on_a_log_scale():
     found = encode(capture_of(["a", " A", "a", "a", "b"], [0, 0, 1, 1, 1]), "token_frequency")
     assert found.values.tolist() == [1, 1, 1, 1, 0]
-    assert found.legend == ("1 times", "2 times", "4 times")
+    assert found.legend == ("1 time", "2 times", "4 times")
 
 
 def test_lengths_are_of_bare_tokens_and_of_sequences():
