@@ -33,10 +33,16 @@
     table.replaceChildren(make("caption", "", caption), head, ...body);
   }
 
-  /** Return the weights of a config, fetched if it names an address: (n_tokens ** 2) float32. */
-  async function load_weights({ weights, weights_url, tokens }, signal) {
+  /**
+   * Return the weights of a config: (n_tokens ** 2) float32, those it has, those that were asked for
+   * before the view was there (`arriving`, once), or those of its address.
+   */
+  async function load_weights(config, signal) {
+    const { arriving, weights_url, tokens } = config;
     const n_weights = tokens.length ** 2;
-    weights ??= await fetch_array(weights_url, Float32Array, signal);
+    config.arriving = null;
+    const weights = config.weights
+      ?? await (arriving ?? fetch_array(weights_url, Float32Array, signal));
     if (weights.length === n_weights) return weights;
     throw new Error(`found ${weights.length} weights, expected ${n_weights}`);
   }

@@ -31,27 +31,33 @@
    */
   async function show_image(state, is_current) {
     const { atlas, view, show } = state;
-    const capture_url = `/api/${atlas.capture}`;
+    const { sequence, layer, head } = view;
+    const weights_url = `/api/${atlas.capture}/attention/${sequence}/${layer}/${head}.f32`;
+    const weights = sequence === null ? null : image_weights(weights_url);
     const tokens = await tokens_of(atlas);
     if (!is_current()) return;
-    const { sequence, layer, head } = view;
     const sides = session.sides_of(tokens, sequence);
     const first = sides.query[0] ?? 0;
     const { length } = sides.query;
-    const weights_url = `${capture_url}/attention/${sequence}/${layer}/${head}.f32`;
     const place = view.token === null ? null : { side: view.side, position: view.token };
-    put_panel(state, tokens, { first, length, weights_url, place });
+    put_panel(state, tokens, { first, length, weights_url, weights, place });
     if (!length) return;
     const picked = place && { token: first + place.position, side: place.side };
     qk_atlas.views["head-view"]?.set({ picked });
-    const lines = show.includes("lines")
-      ? session.attention_lines(
-        await stage.fetch_array(weights_url, Float32Array, new AbortController().signal), sides)
-      : null;
+    const lines = show.includes("lines") ? session.attention_lines(await weights, sides) : null;
     if (is_current()) qk_atlas.views["head-view"]?.set({ lines });
   }
 
-  function put_panel({ atlas, view, theme }, tokens, { first, length, weights_url, place }) {
+  /** Return a promise of the weights of an image, asked for once for panel and map. */
+  function image_weights(url) {
+    const shown = qk_atlas.views["image-view"];
+    if (shown?.config.weights_url === url && shown.weights) return Promise.resolve(shown.weights);
+    const arriving = stage.fetch_array(url, Float32Array, new AbortController().signal);
+    arriving.catch(() => {}); // the view tells, if it still wants them
+    return arriving;
+  }
+
+  function put_panel({ atlas, view, theme }, tokens, { first, length, weights_url, weights, place }) {
     const [id, kind] = panel_kinds.image;
     const { label } = tokens.sequences[view.sequence] ?? {};
     const config = {
@@ -62,7 +68,7 @@
         row: tokens.row[first + position], column: tokens.column[first + position],
         ...(tokens.label && { label: tokens.label[first + position] }),
       })),
-      weights_url, grid: tokens.grid,
+      weights_url, arriving: weights, grid: tokens.grid,
       ...(atlas.modality === "image" && qk_atlas.image_config.of(atlas, view, label)),
     };
     put(id, kind, config, { picked: place, theme },

@@ -11,6 +11,7 @@
   let selected = { capture: null, points: null }; // point numbers, the same for all heads
   let passage = null; // the cell of the matrix out of which the next head grows
   let tool = "move";
+  let measured = { key: null, cells: null }; // the map that was last seen complete
   let tab = "sequence"; // of the detail panel
 
   function drop(...names) {
@@ -152,10 +153,18 @@
     }
   }
 
+  /** Return the cells of a map, fetched again until all are measured. */
+  async function cells_of({ key }) {
+    if (measured.key === key) return measured.cells;
+    const { cells } = await stage.fetch_json(
+      `/api/${key}/cells.json`, new AbortController().signal);
+    if (cells.every((cell) => cell && Object.keys(cell.quality).length)) measured = { key, cells };
+    return cells;
+  }
+
   /** Show how far the head can be trusted, and norms by their real values. */
   async function show_quality({ map, view, atlas, norm_scale }) {
-    const { cells } = await stage.fetch_json(
-      `/api/${map.key}/cells.json`, new AbortController().signal);
+    const cells = await cells_of(map);
     const cell = cells[atlas.cells.findIndex(
       (one) => one.layer === view.layer && one.head === view.head)];
     const head = qk_atlas.views["head-view"];
