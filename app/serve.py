@@ -57,8 +57,8 @@ def build_dashboard(settings: Settings, *, stands_by: bool = False) -> Dashboard
 def use_one_core_an_answer() -> None:
     """Let NumPy multiply small matrices without threads of its own.
 
-    Several answers are computed at once. Measured on two busy cores, the weights of 144 heads at 128
-    tokens: 0.1 s of processor time on one thread each, 1.3 s with threads that wait for each other.
+    Several answers are computed at once. Measured on two busy cores, the weights of 144 heads at
+    128 tokens: 0.1 s of processor time on one thread, 1.3 s on threads that wait for each other.
     """
     threadpool_limits(1, user_api="blas")
 

@@ -7,6 +7,7 @@
 
   const faintest = 6; // of 255: thinner lines leave no trace in a small picture
   const gamma = 0.85; // of a weight, so that middling ones are seen
+  const gamma_of_change = 0.5; // changes are small: what has a sign must be seen at a tenth
 
   /**
    * Return the strongest pair of each bin, so that no more is drawn than can be seen.
@@ -85,11 +86,12 @@
    * @param {Int16Array} picture
    * @param {Uint8ClampedArray} pixels (4 * n) RGBA, written
    * @param {string} positive colour
-   * @param {string} negative colour
+   * @param {string|null} negative colour of a difference; null for weights, which have no sign
    */
-  function colour_picture(picture, pixels, positive, negative) {
-    const signs = [rgb_of(positive), rgb_of(negative)];
-    const opacity = Uint8Array.from({ length: 256 }, (_, v) => Math.round(255 * (v / 255) ** gamma));
+  function colour_picture(picture, pixels, positive, negative = null) {
+    const signs = [rgb_of(positive), rgb_of(negative ?? positive)];
+    const power = negative ? gamma_of_change : gamma;
+    const opacity = Uint8Array.from({ length: 256 }, (_, v) => Math.round(255 * (v / 255) ** power));
     for (let i = 0; i < picture.length; i += 1) {
       const value = picture[i];
       const colour = signs[value < 0 ? 1 : 0];

@@ -253,7 +253,7 @@
       const picture = this.options.drawn === "lines" ? line_picture : square_picture;
       const image = new ImageData(canvas.width, canvas.height);
       const values = picture(layer, head, mask, canvas.width, canvas.height);
-      colour_picture(values, image.data, this.is_difference ? signs.more : signs.single, signs.less);
+      colour_picture(values, image.data, ...(this.is_difference ? [signs.more, signs.less] : [signs.single]));
       canvas.getContext("2d").putImageData(image, 0, 0);
     }
 

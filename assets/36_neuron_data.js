@@ -138,7 +138,7 @@
   function figure_text(value) {
     if (value === -Infinity) return "−∞";
     const text = Math.abs(value) >= 100 ? value.toFixed(1) : value.toFixed(3);
-    return text.replace("-", "−");
+    return /[1-9]/.test(text) ? text.replace("-", "−") : text.replace("-", "");
   }
 
   qk_atlas.neuron_data = {

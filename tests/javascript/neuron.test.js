@@ -112,7 +112,7 @@ test("a head has only the columns of terms that it has", () => {
 });
 
 test("figures have a true minus and fit", () => {
-  assert.deepEqual([-Infinity, -1.23456, 328.04].map(figure_text), ["−∞", "−1.235", "328.0"]);
+  assert.deepEqual([-Infinity, -1.23456, 328.04, -0.0001].map(figure_text), ["−∞", "−1.235", "328.0", "0.000"]);
 });
 
 test("short inputs are fetched whole, long ones by the rows that are looked at", () => {

@@ -58,6 +58,15 @@ test("opacity grows with strength, and the sign chooses the colour", () => {
   assert.ok(pixels[11] > 128 && pixels[11] < 255);
 });
 
+test("a small change is seen better than a small weight", () => {
+  const opacity = (...colours) => {
+    const pixels = new Uint8ClampedArray(4);
+    colour_picture(Int16Array.of(26), pixels, ...colours);
+    return pixels[3];
+  };
+  assert.ok(opacity("#0072B2", "#D55E00") > 2 * opacity("#8A6A10") * 0.9);
+});
+
 test("thumbnails fill the room when all fit, and scroll at a readable height when not", () => {
   const room = { width: 1100, height: 720 };
   for (const [rows, columns] of [[6, 12], [12, 12]]) {
