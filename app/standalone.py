@@ -197,21 +197,42 @@ def _wanted_by_panel(
 ) -> tuple[list[str], dict[str, Any]]:  # fmt: skip
     """Return the same for the view of a sentence or an image at one head."""
     base = f"/api/{view.capture}"
-    weights = f"{base}/attention/{view.sequence}/{view.layer}/{view.head}.f32"
-    tokens = capture.tokens
-    own = [i for i, s in enumerate(tokens.sequence_index) if s == view.sequence]
-    config = {
-        "title": "Sentence view", "subtitle": f"L{view.layer} H{view.head}",
-        "weights_url": weights, "grid": tokens.grid,
-        "tokens": [
-            {"text": tokens.token_text[i], "special": bool(tokens.is_special[i]),
-             "row": int(tokens.row[i]), "column": int(tokens.column[i])} for i in own
-        ],
+    place = f"{view.sequence}/{view.layer}/{view.head}.f32"
+    wanted = [f"{base}/attention/{place}"]
+    sides = {
+        side: _tokens(capture, some, view.sequence)
+        for side, some in (("query", capture.query_tokens), ("key", capture.key_tokens))
+    }
+    config: dict[str, Any] = {
+        "title": f"{KINDS[view.kind].capitalize()} (L{view.layer} H{view.head})", "subtitle": "",
+        "weights_url": wanted[0], "tokens": sides["query"],
     }  # fmt: skip
     if view.kind == "image_panel":
         picture = base64.b64encode(read(f"{base}/image/{view.sequence}.png")).decode()
-        config |= {"title": "Image view", "image_url": f"data:image/png;base64,{picture}"}
-    return [weights], config
+        image_url = f"data:image/png;base64,{picture}"
+        return wanted, config | {"image_url": image_url, "grid": capture.tokens.grid}
+    facts = json.loads(read(f"{base}/layers.json"))[view.layer]
+    if facts["has_values"]:
+        wanted.append(f"{base}/values/{place}")
+    kind = capture.layers[view.layer].kind
+    names = {"query": "decoder (queries)", "key": "encoder (keys)"} if kind == "cross" else None
+    is_pair = kind == "self" and any(token["segment"] == 1 for token in sides["query"])
+    return wanted, config | facts | {
+        "sides": sides, "side_names": names, "is_pair": is_pair, "sequence": view.sequence,
+        "values_url": f"{base}/values/{place}",
+    }  # fmt: skip
+
+
+def _tokens(capture: Capture, some: Any, sequence: int) -> list[dict[str, Any]]:
+    """Return the tokens of one sequence that have a query, or a key; all for None."""
+    tokens = capture.tokens
+    numbers = range(tokens.n_tokens) if some is None else some.tolist()
+    return [
+        {"text": tokens.token_text[i], "special": bool(tokens.is_special[i]),
+         "segment": int(tokens.segment[i]), "row": int(tokens.row[i]),
+         "column": int(tokens.column[i])}
+        for i in numbers if tokens.sequence_index[i] == sequence
+    ]  # fmt: skip
 
 
 def _neurons(base: str, view: View, capture: Capture) -> list[str]:

@@ -15,9 +15,9 @@
   const layers_of = (atlas) => stage.remember_json(`/api/${atlas.capture}/layers.json`);
   const named = (make_one) => ({ query: make_one("query"), key: make_one("key") });
 
-  /** Return what both views of a head have in common. */
-  function common_config({ atlas, view }, facts) {
-    return { ...facts[view.layer], side_names: atlas.kind === "cross" ? cross_names : null };
+  /** Return what all views of a head have in common; `kind` as in `LayerRecord`. */
+  function common_config({ kind, layer }, facts) {
+    return { ...facts[layer], side_names: kind === "cross" ? cross_names : null };
   }
 
   /**
@@ -29,8 +29,7 @@
   async function show(state, is_current, about) {
     const { atlas, view } = state;
     const { sequence, layer, head } = view;
-    const capture_url = `/api/${atlas.capture}`;
-    const weights_url = `${capture_url}/attention/${sequence}/${layer}/${head}.f32`;
+    const { weights_url } = addresses({ ...atlas, sequence, layer, head });
     const arriving = sequence === null || shows_already(weights_url)
       ? null : stage.fetch_array(weights_url, Float32Array, never());
     arriving?.catch(() => {}); // the view tells, if it still wants them
@@ -38,11 +37,10 @@
     if (!is_current()) return;
     const sides = session.sides_of(tokens, sequence);
     const place = view.token === null ? null : { side: view.side, position: view.token };
-    const config = sentence_config(state, { tokens, sides, facts });
-    Object.assign(config, {
-      weights_url, values_url: `${capture_url}/values/${sequence}/${layer}/${head}.f32`, arriving,
-      exports: exports_of(sentence_id, about),
-    });
+    const config = {
+      ...sentence_config({ ...atlas, sequence, layer, head }, { tokens, sides, facts }),
+      title: `Sentence view (L${layer} H${head})`, arriving, exports: exports_of(sentence_id, about),
+    };
     detail.put(sentence_id, "bipartite", config, { picked: place, theme: state.theme },
       (event) => on_event(event, sequence, sides));
     shown = { state, sides };
@@ -56,19 +54,36 @@
 
   const shows_already = (url) => qk_atlas.views[sentence_id]?.config.weights_url === url;
 
-  function sentence_config(state, { tokens, sides, facts }) {
-    const { atlas, view } = state;
-    const { label } = tokens.sequences[view.sequence] ?? {};
+  /** Return the addresses of one head's attention over a sequence. */
+  function addresses({ capture, sequence, layer, head }) {
+    const place = `${sequence}/${layer}/${head}.f32`;
+    const url = `/api/${capture}`;
+    return { weights_url: `${url}/attention/${place}`, values_url: `${url}/values/${place}` };
+  }
+
+  /**
+   * Return what the sentence view needs of a sequence.
+   * @param {{capture: string, kind: string, sequence: number, layer: number, head: number}} of
+   * @param {object} found tokens and facts as the data routes give them, and `session.sides_of` both
+   */
+  function sentence_config(of, { tokens, sides, facts }) {
+    const { label } = tokens.sequences[of.sequence] ?? {};
     const of_side = named((side) => sides[side].map((token) => ({
       text: tokens.text[token], special: tokens.special[token] === 1,
       segment: tokens.segment[token],
     })));
     return {
-      ...common_config(state, facts), sides: of_side, tokens: of_side.query,
-      title: `Sentence view (L${view.layer} H${view.head})`, subtitle: label ?? "",
-      sequence: `${atlas.capture} ${view.sequence}`,
-      is_pair: atlas.kind === "self" && of_side.query.some(({ segment }) => segment === 1),
+      ...common_config(of, facts), ...addresses(of), sides: of_side, tokens: of_side.query,
+      subtitle: label ?? "", sequence: `${of.capture} ${of.sequence}`,
+      is_pair: of.kind === "self" && of_side.query.some(({ segment }) => segment === 1),
     };
+  }
+
+  /** Return the same for a capture that is not that of an atlas, such as a live input. */
+  async function config_of(of) {
+    const [tokens, facts] = await Promise.all([detail.tokens_of(of), layers_of(of)]);
+    const sides = session.sides_of(tokens, of.sequence);
+    return sentence_config(of, { tokens, sides, facts });
   }
 
   /** Draw the lines that the sentence view shows on the map; none before they are there. */
@@ -102,7 +117,7 @@
     const n_sequences = tokens.sequences.length;
     const what = atlas.modality === "image" ? "images" : "sequences";
     const config = {
-      ...common_config(state, facts), sides, tokens: sides.query, is_mean: true, is_pair: false,
+      ...common_config({ ...atlas, ...view }, facts), sides, tokens: sides.query, is_mean: true, is_pair: false,
       title: `Aggregate view (L${view.layer} H${view.head})`,
       subtitle: `${n_sequences} ${what}, by position`,
       sequence: atlas.capture, empty_text: atlas.no_aggregate || undefined,
@@ -129,5 +144,5 @@
     return qk_atlas.sentence_export.exports_of(() => qk_atlas.views[id], about);
   }
 
-  qk_atlas.sentence = { show, show_mean };
+  qk_atlas.sentence = { show, show_mean, config_of };
 })();

@@ -107,6 +107,7 @@
       exports: head_exports(state),
     };
     put("head-bar", "head_bar", bar, { tool }, on_head_bar_event);
+    qk_atlas.placed.show_again();
     show_quality(state);
     show_selection();
     const show_sequence = atlas.modality === "image" ? detail.show_image : sentence.show;

@@ -69,19 +69,27 @@
       element.hidden = true;
       return;
     }
-    const url = `/api/${source.capture}`;
-    const tokens = await stage.fetch_json(`${url}/tokens.json`, new AbortController().signal);
+    const is_image = atlas.modality === "image";
+    const { layer, head } = place;
+    const of = { capture: source.capture, kind: atlas.kind, sequence: 0, layer, head };
+    const config = await (is_image ? image_config(of) : qk_atlas.sentence.config_of(of));
     if (current?.capture !== source.capture) return;
     element.hidden = false;
-    const { layer, head } = place;
-    const kind = atlas.modality === "image" ? "image_panel" : "bipartite";
-    put(id, kind, {
-      title: "This input", subtitle: `L${layer} H${head}`,
+    const names = { title: "This input", subtitle: `L${layer} H${head}` };
+    put(id, is_image ? "image_panel" : "bipartite", { ...config, ...names }, { theme }, () => {});
+  }
+
+  /** Return what the image view needs of a live picture. */
+  async function image_config({ capture, layer, head }) {
+    const url = `/api/${capture}`;
+    const tokens = await stage.fetch_json(`${url}/tokens.json`, new AbortController().signal);
+    return {
       tokens: tokens.text.map((text, position) => ({
         text, special: tokens.special[position] === 1, row: tokens.row[position], column: tokens.column[position],
       })),
-      weights_url: `${url}/attention/0/${layer}/${head}.f32`, grid: tokens.grid, image_url: `${url}/image/0.png`,
-    }, { theme }, () => {});
+      weights_url: `${url}/attention/0/${layer}/${head}.f32`, grid: tokens.grid,
+      image_url: `${url}/image/0.png`, provenance: { input: "live", head: `L${layer} H${head}` },
+    };
   }
 
   /**
@@ -93,8 +101,7 @@
     if (!atlas?.capture || !place) return "";
     show_boxes(atlas, source, picked);
     if (pathname === "/head" || pathname.startsWith("/inspect/")) write_address();
-    const is_cross = atlas.part === "cross";
-    if (!is_cross) show_sentence(atlas, source, place, theme).catch((error) => console.warn(error));
+    show_sentence(atlas, source, place, theme).catch((error) => console.warn(error));
     qk_atlas.placed?.show(atlas, current, place, `${method}_${dims}`);
     return current?.capture ?? "";
   }

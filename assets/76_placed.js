@@ -6,6 +6,7 @@
   const { stage } = qk_atlas;
 
   let asked = ""; // address of what is shown or on its way
+  let wanted = null; // what `show` was last called with
 
   function say(words) {
     const note = document.getElementById("live-placed-note");
@@ -19,8 +20,18 @@
     return `${n_points} ringed points on the map. ${how}`;
   }
 
-  /** Fetch where the live points lie and hand them to the map; null takes them away. */
-  async function show(atlas, source, { layer, head }, map_name) {
+  /** Show where the live points lie on the map at hand; no source takes them away. */
+  function show(atlas, source, place, map_name) {
+    wanted = { atlas, source, place, map_name };
+    return draw(wanted);
+  }
+
+  /** Show them again, on a map that has just been put in the place of another. */
+  function show_again() {
+    if (wanted) draw(wanted);
+  }
+
+  async function draw({ atlas, source, place: { layer, head }, map_name }) {
     const view = qk_atlas.views["head-view"];
     const map = atlas.maps?.[map_name];
     const url = source && view && map
@@ -56,5 +67,5 @@
     }
   }
 
-  qk_atlas.placed = { show, note_of };
+  qk_atlas.placed = { show, show_again, note_of };
 })();

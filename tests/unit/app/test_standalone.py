@@ -119,11 +119,15 @@ def test_a_script_of_ours_cannot_close_its_element(service, capture, tmp_path, m
 
 def test_the_data_is_what_the_dashboard_gives(service, capture):
     table = data_of(make_document(service, View("bipartite", capture, layer=1, head=3)))["table"]
-    [(address, text)] = table.items()
-    assert address == f"/api/{capture}/attention/0/1/3.f32"
-    found = np.frombuffer(base64.b64decode(text), dtype="<f4")
-    expected = service.capture(capture).attention(0, 1, 3)
-    np.testing.assert_array_equal(found, expected.ravel())
+    stored = service.capture(capture)
+    expected = {
+        f"/api/{capture}/attention/0/1/3.f32": stored.attention(0, 1, 3),
+        f"/api/{capture}/values/0/1/3.f32": stored.value_norms(0, 1, 3),
+    }
+    assert table.keys() == expected.keys()
+    for address, text in table.items():
+        found = np.frombuffer(base64.b64decode(text), dtype="<f4")
+        np.testing.assert_array_equal(found, expected[address].ravel())
 
 
 def test_an_edit_brings_both_captures(service):
