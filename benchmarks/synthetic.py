@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.atlas import token_objects
 from pipeline.projection import frame
 from pipeline.records import LayerRecord, TokenTable
 from pipeline.sampling import draw_order
 from pipeline.specs import digest
 from pipeline.store import Store
+from pipeline.token_files import token_objects
 
 HEAD_DIM = 4
 TOKENS_PER_SEQUENCE = 20
@@ -29,8 +29,10 @@ def make_atlas(store: Store, name: str, *, layers: int, heads: int, n_tokens: in
     corpus = {"modality": "text", "n_sequences": n_sequences, "sha256": "0" * 64,
               "labels": [f"sequence {i}" for i in range(n_sequences)]}  # fmt: skip
     store.put_record(keys["capture"], {
-        "kind": "capture", "key": keys["capture"], "model": {"revision": "none"}, "corpus": corpus,
-        "n_tokens": n_tokens, "layers": [record.to_json()] * layers,
+        "kind": "capture", "key": keys["capture"], "corpus": corpus,
+        "model": {"name": name, "revision": "none", "files": {}},
+        "n_tokens": n_tokens, "n_queries": n_tokens, "n_keys": n_tokens, "part": "self",
+        "rotary": "after", "layers": [record.to_json()] * layers,
         "reconstruction_error_max": 0.0, "seconds": {}, "objects": objects,
     })  # fmt: skip
     zeros = store.put_array(np.zeros((heads, HEAD_DIM), dtype=np.float32)).to_json()
@@ -38,6 +40,7 @@ def make_atlas(store: Store, name: str, *, layers: int, heads: int, n_tokens: in
     store.put_record(keys["atlas"], {
         "kind": "atlas", "key": keys["atlas"], "capture": keys["capture"], "model": name,
         "corpus": "synthetic", "normalisation": "faithful", "seed": 0, "created_s": time.time(),
+        "part": "self", "rotary": "after",
         "scale": [[1.0] * heads] * layers, "seconds": {},
         "objects": {"translations": [zeros] * layers, "curves": curves},
     })  # fmt: skip
@@ -62,7 +65,8 @@ def _capture_objects(
         "order": store.put_array(draw_order(2 * n_tokens, seed=0)).to_json(),
         "norms": store.put_array(norms).to_json(),
         "queries": [vector_object] * layers, "keys": [vector_object] * layers,
-        "additive": [None] * layers, "sinks": [None] * layers, "images": [],
+        "additive": [None] * layers, "additive_rows": [None] * layers, "sinks": [None] * layers,
+        "query_tokens": None, "key_tokens": None, "images": [],
     }  # fmt: skip
 
 
@@ -86,6 +90,7 @@ def _put_maps(
     key = digest(keys | {"dims": dims})
     store.put_record(key, {
         "kind": "map", "key": key, "atlas": keys["atlas"], "capture": keys["capture"],
-        "method": "pca", "dims": dims, "seed": 0, "cells": cells,
+        "method": "pca", "dims": dims, "seed": 0, "guidance": 0.0, "neighbours": "plain",
+        "cells": cells,
         "objects": {"coordinates": refs},
     })  # fmt: skip
