@@ -6,12 +6,10 @@ Views ask for the same addresses as in the dashboard; the file brings the answer
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, abort, request
@@ -19,16 +17,12 @@ from flask import Flask, Response, abort, request
 from app import api
 from app.api.answers import checked
 from app.callbacks.inspect import OWN
+from app.standalone_page import make_page
 from app.view_state import ViewState
 from pipeline.captured import Capture
 from pipeline.errors import InputError
 from pipeline.service import Service
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
-# What the views are made of, by the number that their files begin with; see docs/architecture.md.
-SCRIPT_NUMBERS = (11, 12, *range(28, 38), 39, *range(40, 43), 44, 60, 78)
-STYLES = ("app.css", "app_controls.css", "app_bars.css")
-STYLE_NUMBERS = (*range(32, 43), 78)
 # Of data, before base64 adds a third: a browser opens such a page in a second or two.
 MAX_BYTES = 48 * 2**20
 # Of exact weights, which only numbers and tables need: of all layers where there is room.
@@ -39,28 +33,6 @@ KINDS = {
     "model_view": "model view", "head_lines": "head view", "neuron_view": "neuron view",
     "bipartite": "sentence view", "image_panel": "image view",
 }  # fmt: skip
-# Nothing may be fetched, whatever a token says.
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-)
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>{styles}</style>
-</head>
-<body class="qk-standalone-page">
-<main id="qk-standalone" class="qk-standalone" aria-label="{title}"></main>
-<p class="qk-standalone-foot">{title} · QK Atlas</p>
-<script type="application/json" id="qk-standalone-data">{data}</script>
-{scripts}
-</body>
-</html>
-"""
-
 Read = Callable[[str], bytes]
 
 
@@ -118,10 +90,7 @@ def make_document(service: Service, view: View) -> str:
     usual = {name: value for name, value in asdict(ViewState()).items() if name in OWN}
     options = usual | {"layer": view.layer, "head": view.head, **view.options}
     data = {"kind": view.kind, "config": config, "options": options, "table": table}
-    return PAGE.format(
-        policy=POLICY, title=html.escape(title), styles=_styles(), scripts=_scripts(),
-        data=_inert(data),
-    )  # fmt: skip
+    return make_page(title, data)
 
 
 def reader(service: Service) -> Read:
@@ -266,40 +235,3 @@ def _with_exact_weights(view: View, capture: Capture) -> list[int]:
     ]
     n_bytes = 4 * len(capture.cells) * lengths[0] * lengths[1]
     return list(range(len(capture.layers))) if n_bytes <= MAX_EXACT_BYTES else [view.layer]
-
-
-def _numbered(numbers: tuple[int, ...], suffix: str) -> list[Path]:
-    return [
-        path
-        for path in sorted(ASSETS.glob(f"[0-9]*{suffix}"))
-        if int(path.name.split("_")[0]) in numbers
-    ]
-
-
-def _scripts() -> str:
-    """Return our scripts, each in an element that none of them can close."""
-    sources = [path.read_text(encoding="utf-8") for path in _numbered(SCRIPT_NUMBERS, ".js")]
-    safe = [
-        re.sub(r"<(/script|!--)", r"<\\\1", source, flags=re.IGNORECASE) for source in sources
-    ]  # fmt: skip
-    return "\n".join(f"<script>{source}</script>" for source in safe)
-
-
-def _styles() -> str:
-    """Return our styles, with the icons that they name."""
-    paths = [*(ASSETS / name for name in STYLES), *_numbered(STYLE_NUMBERS, ".css")]
-
-    def inlined(match: re.Match[str]) -> str:
-        picture = base64.b64encode((ASSETS / match[1]).read_bytes()).decode()
-        return f'url("data:image/svg+xml;base64,{picture}")'
-
-    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
-    return re.sub(r'url\("(icons/[a-z-]+\.svg)"\)', inlined, text).replace("</", "<\\/")
-
-
-def _inert(value: Any) -> str:
-    """Return JSON that no parser of HTML takes for anything else, whatever its texts say."""
-    text = json.dumps(value)
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text

@@ -84,24 +84,32 @@
    */
   function points_in_polygon(placed, polygon, chosen) {
     const found = [];
-    const [left, top, right, bottom] = [0, 1, 2, 3].map((side) => (
-      (side < 2 ? Math.min : Math.max)(...polygon.map((corner) => corner[side % 2]))));
+    const corners_x = Float64Array.from(polygon, ([x]) => x);
+    const corners_y = Float64Array.from(polygon, ([, y]) => y);
+    const [left, right] = [Math.min(...corners_x), Math.max(...corners_x)];
+    const [top, bottom] = [Math.min(...corners_y), Math.max(...corners_y)];
     const count = chosen ? chosen.length : placed.count;
     for (let n = 0; n < count; n += 1) {
       const i = chosen ? chosen[n] : n;
-      const [x, y] = [placed.x[i], placed.y[i]];
+      const x = placed.x[i];
+      const y = placed.y[i];
       if (x < left || x > right || y < top || y > bottom) continue;
-      let is_inside = false;
-      for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a, a += 1) {
-        const [ax, ay] = polygon[a];
-        const [bx, by] = polygon[b];
-        if (ay > y !== by > y && x < ax + ((y - ay) * (bx - ax)) / (by - ay)) {
-          is_inside = !is_inside;
-        }
-      }
-      if (is_inside) found.push(i);
+      if (is_inside(corners_x, corners_y, x, y)) found.push(i);
     }
     return Uint32Array.from(found);
+  }
+
+  /** Tell by the even-odd rule; plain numbers, because a lasso has hundreds of corners. */
+  function is_inside(corners_x, corners_y, x, y) {
+    let is_odd = false;
+    for (let a = 0, b = corners_x.length - 1; a < corners_x.length; b = a, a += 1) {
+      const ay = corners_y[a];
+      const by = corners_y[b];
+      if (ay > y === by > y) continue;
+      const ax = corners_x[a];
+      if (x < ax + ((y - ay) * (corners_x[b] - ax)) / (by - ay)) is_odd = !is_odd;
+    }
+    return is_odd;
   }
 
   /**

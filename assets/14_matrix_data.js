@@ -88,6 +88,16 @@
       this.attributes[name] ??= await qk_atlas.stage.fetch_array(url, Uint8Array, signal);
     }
 
+    /** Return the points of searched terms; found once for a search, not for every redraw. */
+    found_points({ hits, sides }) {
+      const { point_tokens, term_points } = qk_atlas.find;
+      if (this.found?.hits !== hits || this.found.sides !== sides) {
+        const owners = point_tokens(this.order, this.config.n_tokens, sides);
+        this.found = { hits, sides, terms: term_points(owners, hits, null) };
+      }
+      return this.found.terms;
+    }
+
     /** Tell whether the values of an encoding are here. */
     has(encoding) {
       return encoding === "norm" ? this.norms !== null : encoding in this.attributes;

@@ -164,18 +164,16 @@
     draw() {
       this.resize();
       const { canvas } = this.grid;
-      const { layout, options, data } = this;
+      const { layout, options } = this;
       const visible = [Math.min(layout.width, this.body.clientWidth - layout.left),
         Math.min(layout.height, this.body.clientHeight - layout.top)];
       const ratio = stage.fit_canvas(canvas, ...visible);
       this.frame = stage.frame_of(canvas, this.frame, this.config.dims === 3);
       this.ground = points.parse_colour(stage.read_colours(this.element).surface);
-      const owners = options.hits
-        && find.point_tokens(data.order, this.config.n_tokens, options.sides);
       this.look = matrix_cells.make_look({
         lut: this.lut, ground: this.ground, ratio, side: layout.side, ramp: this.drawn_as().ramp,
         is_deep: this.config.dims === 3,
-        terms: options.hits && find.term_points(owners, options.hits, null),
+        terms: options.hits && this.data.found_points(options),
       });
       points.clear(this.frame, this.ground);
       this.draw_cells();

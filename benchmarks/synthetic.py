@@ -26,11 +26,12 @@ def make_atlas(store: Store, name: str, *, layers: int, heads: int, n_tokens: in
     n_sequences = n_tokens // TOKENS_PER_SEQUENCE
     record = LayerRecord("attention", heads, heads, HEAD_DIM, 0.5, None,
                          error_max=(0.0,) * heads, error_mean_tv=(0.0,) * heads)  # fmt: skip
-    corpus = {"name": "synthetic", "columns": {}, "modality": "text",
+    corpus = {"name": "synthetic", "columns": {}, "left_out": [], "modality": "text",
               "n_sequences": n_sequences, "sha256": "0" * 64,
               "labels": [f"sequence {i}" for i in range(n_sequences)]}  # fmt: skip
     store.put_record(keys["capture"], {
-        "kind": "capture", "key": keys["capture"], "model": {"revision": "none"}, "corpus": corpus,
+        "kind": "capture", "key": keys["capture"], "corpus": corpus,
+        "model": {"name": name, "revision": "none", "files": {}},
         "n_tokens": n_tokens, "n_queries": n_tokens, "n_keys": n_tokens, "part": "self",
         "rotary": "after", "layers": [record.to_json()] * layers,
         "reconstruction_error_max": 0.0, "seconds": {}, "objects": objects,
@@ -90,6 +91,7 @@ def _put_maps(
     key = digest(keys | {"dims": dims})
     store.put_record(key, {
         "kind": "map", "key": key, "atlas": keys["atlas"], "capture": keys["capture"],
-        "method": "pca", "dims": dims, "seed": 0, "cells": cells,
+        "method": "pca", "dims": dims, "seed": 0, "guidance": 0.0, "neighbours": "plain",
+        "cells": cells,
         "objects": {"coordinates": refs},
     })  # fmt: skip

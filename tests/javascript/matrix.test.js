@@ -199,3 +199,13 @@ test("the largest mark at the rim of a map stays in its cell", () => {
   const box = inner_box({ left: 10, top: 20, side: 60 }, 2, 6);
   assert.deepEqual(box, { left: 23, top: 43, side: 114 });
 });
+
+test("the points of a search are found once, and anew for another search", () => {
+  const data = new MatrixData({ cells: [{}], n_points: 6, n_tokens: 3, dims: 2 });
+  data.order = Uint32Array.of(5, 1, 0, 2, 4, 3);
+  const hits = [[1]];
+  const first = data.found_points({ hits, sides: null });
+  assert.deepEqual([...first[0].chosen], [1, 4]);
+  assert.equal(data.found_points({ hits, sides: null }), first);
+  assert.deepEqual([...data.found_points({ hits: [[0]], sides: null })[0].chosen], [2, 5]);
+});

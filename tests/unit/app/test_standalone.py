@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from app import standalone
+from app import standalone, standalone_page
 from app.standalone import View, make_document
 from pipeline import live_runner
 from pipeline.errors import InputError
@@ -110,8 +110,8 @@ def test_a_script_of_ours_cannot_close_its_element(service, capture, tmp_path, m
     script = tmp_path / "11_x.js"
     script.write_text("const a = '</script><b>'; // <!-- <SCRIPT> </ScRiPt>")
     (tmp_path / "x.css").write_text("")
-    monkeypatch.setattr(standalone, "ASSETS", tmp_path)
-    monkeypatch.setattr(standalone, "STYLES", ())
+    monkeypatch.setattr(standalone_page, "ASSETS", tmp_path)
+    monkeypatch.setattr(standalone_page, "STYLES", ())
     found = Elements(make_document(service, View("bipartite", capture)))
     assert [tag for tag, _ in found.tags].count("script") == 2
     assert "b" not in [tag for tag, _ in found.tags]
