@@ -41,6 +41,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.memory --seconds 300
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.live
 	$(BIN)/python -m benchmarks.projection
 
 # Kills, power cuts, damage and full disks with full counts; about half an hour on two cores.
@@ -50,6 +51,7 @@ soak: $(DEV_STAMP)
 
 bench-browser: setup-dev
 	$(BIN)/python -m benchmarks.browser
+	$(BIN)/python -m benchmarks.sentence
 	$(BIN)/python -m benchmarks.image_view
 
 $(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python

@@ -15,6 +15,10 @@ many inputs into one picture, in which **near means attended**.
 - **Matrix**: all heads, one row a layer. Click a head to open it; type a word to find its tokens.
 - **Head**: one head. Hover a point to read it, click it to see the attention of its whole sentence
   or image, turn 3-D maps with the mouse or the arrow keys.
+- **Inspect**: one sequence seen by all heads: thumbnails of every head, the lines of one layer's
+  heads, and how a single weight comes about, dimension by dimension.
+- **Live**: type a text or drop a picture, beside the head or on the inspect pages; mask or replace
+  a token and see what changes.
 - **Build**: make an atlas of another model or corpus.
 
 ## Can I trust what I see?
