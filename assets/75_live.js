@@ -48,13 +48,15 @@
   }
 
   function show_boxes(atlas, source, picked) {
-    const { capture, model, modality, part, rotary } = atlas;
+    const { capture, model, modality, kind, rotary } = atlas;
     const sequences = {
       "live-head-box": picked?.sequence ?? null, "inspect-live-box": source?.sequence ?? null,
     };
     for (const [id, hints] of Object.entries(boxes)) {
       if (!document.getElementById(id)) continue;
-      const config = { model, modality, part, rotary, atlas: atlas.atlas, capture, hint: hints[modality] };
+      const config = {
+        model, modality, part: kind, rotary, atlas: atlas.atlas, capture, hint: hints[modality],
+      };
       put(id, "live_input", config, { source, sequence: sequences[id] }, on_shown);
     }
   }

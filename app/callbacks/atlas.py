@@ -174,7 +174,6 @@ def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]
         "n_tokens": capture.n_tokens,
         "n_points": capture.n_points,
         "modality": corpus["modality"],
-        "part": capture.record["part"],
         "rotary": capture.record["rotary"],
         "grid": capture.tokens.grid,
         "encodings": service.encodings(capture.record["key"]),

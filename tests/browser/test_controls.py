@@ -87,7 +87,7 @@ def test_lines_of_a_sequence_are_its_strongest_weights(new_page: NewPage, atlas:
     wait_for(page, HEAD, state="ready", n_lines=n_lines)
     page.locator("#head-bar summary").click()
     with page.expect_download() as download:
-        page.locator(".qk-menu-item", has_text="SVG").click()
+        page.locator("#head-bar .qk-menu-item", has_text="SVG").click()
     drawing = Path(download.value.path()).read_text(encoding="utf-8")
     assert drawing.count("<line") == n_lines
     assert drawing.count("<text") == view_state(page, HEAD)["n_labels"] + 1  # and the caption

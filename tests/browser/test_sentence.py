@@ -27,7 +27,8 @@ NewPage = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def capture(store: Store) -> Capture:
-    [record] = [r for r in store.records("atlas") if r["model"] == "minilm"]
+    [record] = [r for r in store.records("atlas")
+                if (r["model"], r["corpus"]) == ("minilm", "sentences")]  # fmt: skip
     found = read_capture(store, record["capture"])
     assert found is not None
     return found
