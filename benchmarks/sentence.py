@@ -51,7 +51,8 @@ OPEN = """async (sequence) => {
     const look = () => {
       const panel = qk_atlas.views["sentence-view"];
       const is_there = panel?.config.weights_url?.includes(`/attention/${sequence}/`)
-        && panel.lines?.pairs.length > 0 && map.n_lines > 0 && map.options.sequence === sequence;
+        && panel.lines?.pairs.length > 0 && map.line_ends?.length > 0
+        && map.options.sequence === sequence;
       if (is_there) done();
       else requestAnimationFrame(look);
     };
@@ -71,7 +72,7 @@ SWITCH = """async () => {
       const panel = qk_atlas.views["sentence-view"];
       const { layer, head } = map?.config ?? {};
       const is_there = map && map !== before && map.element.dataset.state === "ready"
-        && map.n_lines > 0 && panel?.lines?.pairs.length > 0
+        && map.line_ends?.length > 0 && panel?.lines?.pairs.length > 0
         && panel.config.weights_url.endsWith(`/${layer}/${head}.f32`);
       if (is_there) done();
       else requestAnimationFrame(look);
