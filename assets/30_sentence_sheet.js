@@ -9,14 +9,14 @@
   const { format_weight, other_side, strongest, visible_text, weights_of } = qk_atlas.attention;
   const { moved, row_height, word_pieces } = qk_atlas.bipartite;
   const { make } = qk_atlas.stage;
-  const { fill_table, make_svg } = qk_atlas.panel;
+  const { fill_table } = qk_atlas.panel;
 
   /** Build columns, canvas and curves of a view, and listen to them. */
   function build(view) {
     const { config } = view;
     view.marked = [];
     view.canvas = make("canvas", "qk-lines", "", { "aria-hidden": "true" });
-    view.curves = make_svg("svg", { class: "qk-curves", "aria-hidden": "true" });
+    view.curves = make("canvas", "qk-curves", "", { "aria-hidden": "true" });
     view.between = make("div", "qk-between");
     view.between.append(view.canvas, view.curves);
     view.cells = { query: [], key: [] };

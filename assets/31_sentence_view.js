@@ -12,7 +12,7 @@
   const { hidden_tokens, is_of, reweighted, segments_of, weightings, within_pair } =
     qk_atlas.weighting;
   const { fetch_array, fit_canvas, make } = qk_atlas.stage;
-  const { Panel, make_svg } = qk_atlas.panel;
+  const { Panel } = qk_atlas.panel;
   const { SentenceTools } = qk_atlas.sentence_tools;
 
   const both = (make_one) => ({ query: make_one("query"), key: make_one("key") });
@@ -197,27 +197,19 @@
     /** Draw all lines; hovering never comes here, it only fades the canvas. */
     draw_lines() {
       const { threshold, theme } = this.options;
-      const width = this.between.clientWidth;
+      const width = this.width = this.between.clientWidth;
       const wanted = [threshold, theme, width, devicePixelRatio].join();
       if (wanted === this.drawn) return;
       this.drawn = wanted;
       this.lines = pairs_above(this.shares, threshold);
-      const n_keys = this.counts.key;
-      const height = Math.max(this.counts.query, n_keys) * row_height;
-      const ratio = fit_canvas(this.canvas, width, height);
-      const context = this.canvas.getContext("2d");
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, width, height);
-      context.strokeStyle = getComputedStyle(this.canvas).color;
+      const context = this.clear(this.canvas);
+      this.line_colour = getComputedStyle(this.canvas).color; // not asked for at each hover
+      context.strokeStyle = this.line_colour;
       for (const pair of this.lines.pairs) {
-        const [x, y, ...rest] = curve(Math.floor(pair / n_keys), pair % n_keys, width);
-        context.globalAlpha = Math.min(this.shares[pair], 1);
         // Chromium draws hairlines five times faster, and lines this faint look the same.
         context.lineWidth = this.shares[pair] < faint ? 1 : 1.5;
-        context.beginPath();
-        context.moveTo(x, y);
-        context.bezierCurveTo(...rest);
-        context.stroke();
+        const ends = [Math.floor(pair / this.counts.key), pair % this.counts.key];
+        this.stroke(context, ends, Math.min(this.shares[pair], 1));
       }
       const { pairs, n_pairs, share } = this.lines;
       this.note.textContent = count_text(pairs.length, n_pairs, threshold, share);
@@ -230,9 +222,8 @@
       for (const side of ["query", "key"]) {
         this.shade(side, place?.side === other_side(side) ? values : null);
       }
-      const weights = values ?? new Float32Array();
-      this.draw_curves(place, weights);
-      qk_atlas.sentence_sheet.fill_numbers(this, place, weights);
+      this.draw_curves(place, values ?? []);
+      qk_atlas.sentence_sheet.fill_numbers(this, place, values ?? []);
     }
 
     /** Shade a column by weight, with figures where a line would be drawn; null: clear it. */
@@ -251,19 +242,36 @@
     }
 
     draw_curves(place, values) {
-      const width = this.between.clientWidth;
       const { threshold } = this.options;
-      const paths = [];
-      values.forEach((weight, position) => {
-        if (!reaches(weight, threshold)) return;
+      const context = this.clear(this.curves);
+      Object.assign(context, { strokeStyle: this.line_colour, lineWidth: 1.5 });
+      const shown = Array.from(values.keys()).filter((at) => reaches(values[at], threshold));
+      for (const position of shown) {
         const ends = [place.position, position];
         if (place.side === "key") ends.reverse();
-        const [x, y, ...rest] = curve(...ends, width);
         // Alone, even the weakest of the lines that count as shown has to be seen.
-        const opacity = 0.2 + 0.8 * weight;
-        paths.push(make_svg("path", { d: `M${x} ${y}C${rest.join(" ")}`, opacity }));
-      });
-      this.curves.replaceChildren(...paths);
+        this.stroke(context, ends, Math.min(0.2 + 0.8 * values[position], 1));
+      }
+      this.n_curves = shown.length;
+    }
+
+    /** Give a canvas the size of the space between the columns, empty; asks for no layout. */
+    clear(canvas) {
+      const [width, height] = [this.width, Math.max(...Object.values(this.counts)) * row_height];
+      const ratio = fit_canvas(canvas, width, height);
+      const context = canvas.getContext("2d");
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.clearRect(0, 0, width, height);
+      return context;
+    }
+
+    stroke(context, [query, key], opacity) {
+      const [x, y, ...rest] = curve(query, key, this.width);
+      context.globalAlpha = opacity;
+      context.beginPath();
+      context.moveTo(x, y);
+      context.bezierCurveTo(...rest);
+      context.stroke();
     }
 
     shown() {
@@ -273,7 +281,7 @@
       return {
         threshold, numbers, weighting, pair, filters: [...filters].sort(), hidden, counts,
         n_sequences, n_lines: this.lines?.pairs.length ?? 0, share: this.lines?.share ?? 0,
-        n_curves: this.curves?.childElementCount ?? 0,
+        n_curves: this.n_curves ?? 0,
       };
     }
 

@@ -9,6 +9,8 @@
 
   const panel_kinds = { text: ["sentence-view", "bipartite"], image: ["image-view", "image_panel"] };
 
+  let asked = { url: "", weights: null }; // the weights that were asked for last
+
   const tokens_of = (atlas) => stage.remember_json(qk_atlas.image_config.tokens_url(atlas));
 
   /** Mount a view unless it shows this already; then set its options. */
@@ -22,6 +24,18 @@
       qk_atlas[kind].mount(element, config, on_event);
     }
     qk_atlas.views[id].set(options);
+  }
+
+  /** Return a promise of attention weights; asked for twice in a row, they are fetched once. */
+  function weights_of(url) {
+    if (asked.url !== url) {
+      const weights = stage.fetch_array(url, Float32Array, new AbortController().signal);
+      asked = { url, weights };
+      weights.catch(() => { // the view tells, if it still wants them
+        if (asked.url === url) asked = { url: "", weights: null };
+      });
+    }
+    return asked.weights;
   }
 
   /**
@@ -52,9 +66,7 @@
   function image_weights(url) {
     const shown = qk_atlas.views["image-view"];
     if (shown?.config.weights_url === url && shown.weights) return Promise.resolve(shown.weights);
-    const arriving = stage.fetch_array(url, Float32Array, new AbortController().signal);
-    arriving.catch(() => {}); // the view tells, if it still wants them
-    return arriving;
+    return weights_of(url);
   }
 
   function put_panel({ atlas, view, theme }, tokens, { first, length, weights_url, weights, place }) {
@@ -77,12 +89,12 @@
 
   function on_panel_event({ type, side, position }, sequence, first) {
     if (type === "pick") {
-      set_props("shell-picked", { data: { sequence, position, side } });
+      qk_atlas.pages.pick({ sequence, position, side });
       return;
     }
     const hover_tokens = position === null ? [] : [{ token: first + position, side }];
     qk_atlas.views["head-view"]?.set({ hover_tokens });
   }
 
-  qk_atlas.detail = { panel_kinds, set_props, put, tokens_of, show_image };
+  qk_atlas.detail = { panel_kinds, set_props, put, tokens_of, weights_of, show_image };
 })();

@@ -8,7 +8,6 @@
   const sentence_id = "sentence-view";
   const mean_id = "aggregate-view";
   const cross_names = { query: "decoder (queries)", key: "encoder (keys)" };
-  const never = () => new AbortController().signal;
 
   let shown = null; // what the sentence view was last put there for
 
@@ -31,8 +30,7 @@
     const { sequence, layer, head } = view;
     const { weights_url } = addresses({ ...atlas, sequence, layer, head });
     const arriving = sequence === null || shows_already(weights_url)
-      ? null : stage.fetch_array(weights_url, Float32Array, never());
-    arriving?.catch(() => {}); // the view tells, if it still wants them
+      ? null : detail.weights_of(weights_url);
     const [tokens, facts] = await Promise.all([detail.tokens_of(atlas), layers_of(atlas)]);
     if (!is_current()) return;
     const sides = session.sides_of(tokens, sequence);
@@ -100,7 +98,7 @@
     if (type === "weights") {
       if (shown) draw_lines_on_map();
     } else if (type === "pick") {
-      detail.set_props("shell-picked", { data: { sequence, position, side } });
+      qk_atlas.pages.pick({ sequence, position, side });
     } else {
       const hover_tokens = position === null ? [] : [{ token: sides[side][position], side }];
       qk_atlas.views["head-view"]?.set({ hover_tokens });

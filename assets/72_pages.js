@@ -30,8 +30,22 @@
   function open_head({ layer, head, from }) {
     passage = from ?? null;
     const { selection } = now.view;
-    if (now.page === "head") set_props("shell-place", { data: { layer, head, selection } });
-    else go_to("/head", { ...now.view, layer, head });
+    if (now.page !== "head") return go_to("/head", { ...now.view, layer, head });
+    ahead({ layer, head });
+    return set_props("shell-place", { data: { layer, head, selection } });
+  }
+
+  /** Show at once what was chosen: Dash tells the rest of the page a tenth of a second later. */
+  function ahead(changes) {
+    draw({ ...now, view: { ...now.view, ...changes } });
+  }
+
+  /** Choose a token of a sequence, `{sequence, position, side}`, or none. */
+  function pick(place) {
+    const { sequence = null, position = null, side } = place ?? {};
+    ahead({ sequence, token: position, side: side ?? "query" });
+    set_props("shell-picked", { data: place });
+    if (place && tab !== "sequence") set_props("detail-tab", { value: "sequence" });
   }
 
   /** Return what an export says about where it is from. */
@@ -236,8 +250,7 @@
       return;
     }
     if (type === "pick") {
-      set_props("shell-picked", { data: token === null ? null : { sequence, position, side } });
-      if (token !== null) set_props("detail-tab", { value: "sequence" });
+      pick(token === null ? null : { sequence, position, side });
       return;
     }
     if (type === "hover_live") {
@@ -253,10 +266,19 @@
     });
   }
 
+  /** Tell whether two states show the same place of the same map. */
+  function is_same(before, after) {
+    const place = (state) => JSON.stringify(
+      [state?.page, state?.missing, state?.atlas.capture, state?.map?.key, state?.view]);
+    return before !== null && place(before) === place(after);
+  }
+
   const views_of = { matrix: ["matrix-view", "matrix-bar"], head: ["head-view", "head-bar"] };
 
   /** Show the views of a page; `state` as `show` in 73_dash.js makes it. */
-  function draw(state) {
+  function draw(wanted) {
+    // What is on its way for the same view goes on.
+    const state = is_same(now, wanted) ? Object.assign(now, wanted) : wanted;
     now = state;
     const { page, missing, atlas } = state;
     for (const [name, views] of Object.entries(views_of)) {
@@ -272,5 +294,5 @@
     else show_head(state);
   }
 
-  qk_atlas.pages = { draw, go_to, open_head, turn_to };
+  qk_atlas.pages = { draw, go_to, open_head, pick, turn_to };
 })();

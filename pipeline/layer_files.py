@@ -101,7 +101,7 @@ class LayerFiles:
         for place, file in enumerate(self._files):
             offset = self._key_offset if place % 2 else self._query_offset
             _write_vectors(file, tensors[place], batch, offset)
-        self._write_norms(batch, call.query.shape[1] // call.key.shape[1])
+        self._write_norms(shown, batch)
         self._write_value_norms(call, batch)
 
     def publish(self, store: Store) -> CapturedLayer:
@@ -121,16 +121,18 @@ class LayerFiles:
             value_norms=self._values.publish() if self._values else None,
         )
 
-    def _write_norms(self, batch: Batch, groups: int) -> None:
-        """Measure what was just written."""
-        n_queries = self._query_offset[-1]
-        queries, keys = (file.array for file in self._files[:2])
-        for sequence in batch.sequences:
-            start, end = self._query_offset[sequence : sequence + 2]
-            self._norms[:, start:end] = np.linalg.norm(queries[:, start:end], axis=2)
-            start, end = self._key_offset[sequence : sequence + 2]
-            norms = np.linalg.norm(keys[:, start:end], axis=2)
-            self._norms[:, n_queries + start : n_queries + end] = np.repeat(norms, groups, axis=0)
+    def _write_norms(self, shown: tuple[Tensor, Tensor], batch: Batch) -> None:
+        """Measure the vectors that the maps show."""
+        queries, keys = (torch.linalg.vector_norm(x.float(), dim=-1).cpu().numpy() for x in shown)
+        keys = np.repeat(keys, queries.shape[1] // keys.shape[1], axis=1)
+        n_queries = int(self._query_offset[-1])
+        for norms, offset, first in (
+            (queries, self._query_offset, 0),
+            (keys, self._key_offset, n_queries),
+        ):
+            for place, sequence in enumerate(batch.sequences):
+                start, end = offset[sequence : sequence + 2]
+                self._norms[:, first + start : first + end] = norms[place, :, : end - start]
 
     def _write_value_norms(self, call: AttentionCall, batch: Batch) -> None:
         if self._values is None:
@@ -141,9 +143,10 @@ class LayerFiles:
             )
         n_heads = call.query.shape[1]
         norms = value_norms(call.value, n_heads, self.checked.projection.factor).cpu().numpy()
+        rows = np.asarray(self._values.array)
         for place, sequence in enumerate(batch.sequences):
             start, end = self._key_offset[sequence : sequence + 2]
-            self._values.array[:, :, start:end] = norms[:, place, :, : end - start]
+            rows[:, :, start:end] = norms[:, place, :, : end - start]
 
     def _write_additive(self, additive: Tensor | None, batch: Batch) -> None:
         n_heads = 1 if additive is None else additive.shape[1]
@@ -178,9 +181,10 @@ class LayerFiles:
 
 def _write_vectors(file: ArrayWriter, tensor: Tensor, batch: Batch, offset: Int64) -> None:
     array = tensor.float().cpu().numpy()
+    rows = np.asarray(file.array)  # slices of a memory map are slow to make
     for place, sequence in enumerate(batch.sequences):
         start, end = offset[sequence : sequence + 2]
-        file.array[:, start:end] = array[place, :, : end - start]
+        rows[:, start:end] = array[place, :, : end - start]
 
 
 def _put(store: Store, tensor: Tensor | None) -> ObjectRef | None:
