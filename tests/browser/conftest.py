@@ -125,6 +125,14 @@ def tick(box: Locator) -> None:
     expect(box).to_be_checked(timeout=30_000)
 
 
+def wait_until(page: Page, holds: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Wait for a condition that no locator can state."""
+    deadline_s = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline_s, "what was waited for did not come"
+        page.wait_for_timeout(50)
+
+
 def wait_for(page: Page, view: str, timeout_s: float = 60, **expected: Any) -> dict[str, Any]:
     """Wait until a view shows what is expected; the policy of the pages forbids wait_for_function.
 

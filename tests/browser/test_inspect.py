@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from pipeline.atlas import read_atlas
 from pipeline.captured import Capture
@@ -17,7 +17,7 @@ from pipeline.corpora import load_corpus
 from pipeline.specs import AtlasSpec
 from pipeline.stages import Clock, Request, capture_stage
 from pipeline.store import Store
-from tests.browser.conftest import view_state, wait_for
+from tests.browser.conftest import view_state, wait_for, wait_until
 from tests.browser.test_access import serious_barriers
 
 pytestmark = pytest.mark.browser
@@ -215,10 +215,15 @@ def test_tokens_that_try_to_be_more_are_shown_as_they_are(open_view) -> None:
         if view == MODEL:
             page.get_by_label("layer 1 head 2").click()
             wait_for(page, MODEL, large="L1 H2")
-        tokens = page.locator(f"#{view} .qk-of-query .qk-token-text").all_inner_texts()
-        text = "".join(tokens).replace("##", "")
-        assert all(literal in text for literal in ("</script>", "<s>", "<imgsrc", "onerror"))
-        assert "\u202e" not in text
+        tokens = page.locator(f"#{view} .qk-of-query .qk-token-text")
+
+        def text(tokens: Locator = tokens) -> str:
+            return "".join(tokens.all_inner_texts()).replace("##", "")
+
+        # A view is there before all its tokens are.
+        literals = ("</script>", "<s>", "<imgsrc", "onerror")
+        wait_until(page, lambda: all(literal in text() for literal in literals))
+        assert "\u202e" not in text()
         assert page.locator(f"#{view} img, #{view} script").count() == 0
 
 
