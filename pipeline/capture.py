@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ from pipeline.errors import CaptureError
 from pipeline.rotation import Rotations
 
 INTERFACE = "qk_atlas"
+FUSED = "sdpa"
+EVERY = slice(None)
 Tensor = torch.Tensor
 
 
@@ -39,7 +41,9 @@ class AttentionCall:
     additive : mask plus position bias, broadcastable to the weights; unreachable pairs hold the
         lowest value of the dtype. None when every key is reachable and there is no bias.
     sinks : (n_heads,) logits of a sink column, or None.
-    weights : (batch, n_heads, query_length, key_length), the model's own attention weights.
+    weights : (n_weighed, n_heads, query_length, key_length), the model's own attention weights of
+        the sequences that were asked for.
+    weighed : which sequences of the batch these are.
     window : length of the sliding window that the module passes, or None.
     rotation : of rotary embeddings that were watched: "none", "caught", or "lost" when they are
         not found in query and key.
@@ -60,22 +64,29 @@ class AttentionCall:
     rotation: str = "none"
     unrotated: tuple[Tensor, Tensor] | None = None
     value: Tensor | None = None
+    weighed: slice = field(default_factory=lambda: EVERY)
 
 
 @contextmanager
 def recording(
-    model: Any, on_call: Callable[[AttentionCall], None], *, rotations: Rotations | None = None
+    model: Any,
+    on_call: Callable[[AttentionCall], None],
+    *,
+    rotations: Rotations | None = None,
+    weighed: Callable[[], slice] = lambda: EVERY,
 ) -> Iterator[None]:
     """Call `on_call` for each attention module of every forward pass inside the block.
 
-    The model computes exactly what it computes with plain ("eager") attention. Leaving the block,
-    also by an error, restores the model's own attention; no tensor is kept.
+    The model computes exactly what it computes with plain ("eager") attention, or where weights are
+    wanted of some sequences only, with torch's fused attention if that is its own. Leaving the
+    block, also by an error, restores the model's own attention; no tensor is kept.
 
     Parameters
     ----------
     model : a transformers `PreTrainedModel` in evaluation mode.
     on_call : receives each `AttentionCall` in the order of the forward pass.
     rotations : from `catching_rotations`, where vectors before rotation are wanted.
+    weighed : tells of which sequences of the batch that runs now the weights are wanted.
 
     Raises
     ------
@@ -88,7 +99,17 @@ def recording(
     def attend(
         module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        output, weights = _forward(module, query, key, value, mask, **kwargs)
+        wanted = weighed()
+        tensors = query, key, value, mask
+        if wanted == EVERY:
+            output, weights = _forward(module, *tensors, **kwargs)
+        elif module in fused:
+            output, _ = ALL_ATTENTION_FUNCTIONS[FUSED](module, *tensors, **kwargs)
+            some = {name: of_sequences(value, wanted) for name, value in kwargs.items()}
+            _, weights = _forward(module, *(of_sequences(x, wanted) for x in tensors), **some)
+        else:
+            output, weights = _forward(module, *tensors, **kwargs)
+            weights = weights[wanted]
         name = names.get(module, type(module).__name__)
         seen[name] += 1
         rotation, unrotated = rotations.take(query, key) if rotations else ("none", None)
@@ -97,6 +118,7 @@ def recording(
             query=query,
             key=key,
             weights=weights,
+            weighed=wanted,
             rotation=rotation,
             unrotated=unrotated,
             value=value,
@@ -106,6 +128,7 @@ def recording(
         return output, weights
 
     own = model.config._attn_implementation
+    fused = {module for module in names if _implementation(module) == FUSED}
     # Without a mask function of the same name transformers passes no mask and loses causality.
     ALL_ATTENTION_FUNCTIONS[INTERFACE] = attend
     AttentionMaskInterface.register(INTERFACE, eager_mask)
@@ -157,6 +180,16 @@ def attention_weights(call: AttentionCall, additive: Tensor | None) -> Tensor:
         return torch.softmax(logits, dim=-1)
     sinks = call.sinks.float().reshape(1, -1, 1, 1).expand(*logits.shape[:3], 1)
     return torch.softmax(torch.cat([logits, sinks], dim=-1), dim=-1)[..., :-1]
+
+
+def of_sequences(value: Any, wanted: slice) -> Any:
+    """Take some sequences of a tensor that has one row a sequence; give back what has not."""
+    has_rows = isinstance(value, Tensor) and value.ndim > 1 and value.shape[0] > 1
+    return value[wanted] if has_rows else value
+
+
+def _implementation(module: Any) -> str | None:
+    return getattr(getattr(module, "config", None), "_attn_implementation", None)
 
 
 def _forward(

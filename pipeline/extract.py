@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.capture import AttentionCall
+from pipeline.capture import EVERY, AttentionCall
 from pipeline.errors import CaptureError, MemoryShortage
 from pipeline.inputs import ModelInputs, plan_batches
 from pipeline.layer_files import CapturedLayer, LayerFiles
@@ -25,6 +26,12 @@ from pipeline.survey import ROUTES, Survey, capturing, forward, survey
 
 logger = logging.getLogger(__name__)
 
+# What a capture may hold in memory until it is published; a larger one lies on the disk meanwhile.
+IN_MEMORY_BYTES = 512 * 2**20
+N_PUBLISHERS = 2
+# Queries of a batch whose weights are rebuilt.
+ROWS = 256
+
 Tensor = torch.Tensor
 Report = Callable[[Progress], None]
 
@@ -32,7 +39,8 @@ Report = Callable[[Progress], None]
 class LayerChecks:
     """Verifies the calls of every batch of one model; keeps nothing on disk.
 
-    `batch` is the one whose calls come now; `run` sets it.
+    `batch` is the one whose calls come now, `is_last_batch` tells whether others follow; `run` sets
+    both.
 
     Parameters
     ----------
@@ -42,11 +50,14 @@ class LayerChecks:
     """
 
     batch: Batch
+    is_last_batch: bool
 
     def __init__(self, inputs: ModelInputs, survey: Survey) -> None:
         self._inputs = inputs
         self._survey = survey
         self.checked: dict[str, CheckedLayer] = {}
+        self._weighed = EVERY
+        self._n_batches = 0
 
     def take(self, call: AttentionCall) -> None:
         """Verify one call, unless it belongs to another part of the model.
@@ -93,13 +104,29 @@ class LayerChecks:
             batches = [[sequence] for batch in batches for sequence in batch]
         n_done = 0
         route = self._survey.route
-        with capturing(tower, self.take, route=route, unrotated=unrotated):
+        with capturing(
+            tower, self.take, route=route, unrotated=unrotated, weighed=lambda: self._weighed
+        ):
             for sequences in batches:
-                self._run_batch(loaded, sequences)
+                self._run_batch(loaded, sequences, is_last=sequences is batches[-1])
                 n_done += len(sequences)
                 report(Progress("capture", n_done, len(self._inputs.chosen)))
 
-    def _run_batch(self, loaded: LoadedModel, sequences: list[int]) -> None:
+    def _sequences_to_rebuild(self) -> slice:
+        """Choose the sequences whose weights are rebuilt: all of a small batch, else some in turn.
+
+        Rebuilding costs more than the attention itself; that queries, keys and masks are what they
+        should be is checked for all of them.
+        """
+        n_sequences = len(self.batch.sequences)
+        n_wanted = max(1, ROWS // self.batch.query_width)
+        if n_wanted >= n_sequences:
+            return EVERY
+        first = self._n_batches % (n_sequences - n_wanted + 1)
+        self._n_batches += 1
+        return slice(first, first + n_wanted)
+
+    def _run_batch(self, loaded: LoadedModel, sequences: list[int], *, is_last: bool) -> None:
         """Run the model over some sequences together, in halves where memory does not suffice.
 
         A batch that failed half-way is run again: its rows are the same and written once more.
@@ -107,6 +134,8 @@ class LayerChecks:
         tower = self._inputs.tower(loaded)
         features = self._inputs.batch(loaded, sequences)
         self.batch = self._inputs.geometry(features, sequences, tower.device)
+        self.is_last_batch = is_last
+        self._weighed = self._sequences_to_rebuild()
         try:
             forward(tower, features)
         except (RuntimeError, MemoryError) as error:
@@ -126,8 +155,8 @@ class LayerChecks:
                 "another device"
             )
         logger.warning("a batch of %d sequences does not fit into memory; halved", len(sequences))
-        for part in (sequences[:half], sequences[half:]):
-            self._run_batch(loaded, part)
+        self._run_batch(loaded, sequences[:half], is_last=False)
+        self._run_batch(loaded, sequences[half:], is_last=is_last)
 
 
 class Extraction(LayerChecks):
@@ -147,38 +176,54 @@ class Extraction(LayerChecks):
         self._unrotated = unrotated
         self._offsets = _offset(inputs.query_lengths), _offset(inputs.key_lengths)
         self._written: dict[CheckedLayer, LayerFiles] = {}
+        self._published: dict[CheckedLayer, Future[CapturedLayer]] = {}
+        self._publishers = ThreadPoolExecutor(N_PUBLISHERS)
         self._open = ExitStack()
+        self._in_memory = False
 
     def __enter__(self) -> Extraction:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._publishers.shutdown(cancel_futures=True)
         self._open.close()  # removes what was not published
 
     def keep(self, layer: CheckedLayer, call: AttentionCall, additive: Tensor | None) -> None:
-        """Write the rows of a call that was verified."""
+        """Write the rows of a call that was verified; publish a layer when its last are written.
+
+        A layer's checksum and the disk are waited for while the model computes the next layers.
+        """
+        if layer in self._published:
+            return  # the last batch ran out of memory after this layer
         if self._unrotated and call.rotation == "lost":
             raise _no_rotation(f"that of {call.module} cannot be caught")
         if layer not in self._written:
             self._written[layer] = self._new_files(layer, call)
-        self._written[layer].write(call, self.batch, additive)
+        files = self._written[layer]
+        files.write(call, self.batch, additive)
+        if self.is_last_batch:
+            self._published[layer] = self._publishers.submit(files.publish, self._store)
 
-    def publish(self) -> list[CapturedLayer]:
-        """Publish all files and return the layers in order of their first call."""
-        return [files.publish(self._store) for files in self._written.values()]
+    def published(self) -> list[CapturedLayer]:
+        """Return the layers, all published, in order of their first call."""
+        return [self._published[layer].result() for layer in self._written]
 
     def _new_files(self, layer: CheckedLayer, call: AttentionCall) -> LayerFiles:
         if not self._written:  # the first of layers that are mostly alike
             n_queries, n_keys = (int(offset[-1]) for offset in self._offsets)
             values = call.query.shape[1] * n_queries + call.key.shape[1] * n_keys
             layer_bytes = 4 * call.query.shape[3] * values * (2 if self._unrotated else 1)
-            self._store.require_space(len(self._survey.rotation) * layer_bytes)
+            total_bytes = len(self._survey.rotation) * layer_bytes
+            self._store.require_space(total_bytes)
+            self._in_memory = total_bytes <= IN_MEMORY_BYTES
         return LayerFiles(
             layer, self._open_file, call, self._offsets, unrotated=self._unrotated
         )  # fmt: skip
 
     def _open_file(self, shape: tuple[int, ...]) -> ArrayWriter:
-        return self._open.enter_context(self._store.new_array(shape, np.float32))
+        return self._open.enter_context(
+            self._store.new_array(shape, np.float32, in_memory=self._in_memory)
+        )
 
 
 def extract(
@@ -217,7 +262,7 @@ def extract(
         _require_rotation(found)
     with Extraction(inputs, found, store, unrotated=rotary == "before") as extraction:
         extraction.run(loaded, report=report, unrotated=rotary == "before")
-        return extraction.publish(), found
+        return extraction.published(), found
 
 
 def verify_layers(

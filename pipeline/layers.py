@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.capture import AttentionCall, attention_weights
+from pipeline.capture import AttentionCall, attention_weights, of_sequences
 from pipeline.errors import CaptureError
 from pipeline.masks import bias_kind, by_position, for_batch, mask_kind, of_tokens, same_additive
 from pipeline.output_projections import Projection
@@ -105,7 +105,6 @@ class CheckedLayer:
         self._error_max = np.zeros(call.query.shape[1])
         self._variation_sum = np.zeros(call.query.shape[1])
         self._n_rows = 0
-        self._n_calls = 0
 
     def check(self, call: AttentionCall, batch: Batch) -> Tensor | None:
         """Verify a call; return the mask and bias from which its weights are rebuilt.
@@ -124,12 +123,12 @@ class CheckedLayer:
         additive = (
             for_batch(self.rule, *padding) if self.has_rule else of_tokens(call.additive, *padding)
         )
-        kept = self._rows_to_rebuild(batch)
-        part = replace(call, query=call.query[kept], key=call.key[kept])
-        rebuilt = attention_weights(part, None if additive is None else additive[kept])
+        weighed = call.weighed
+        part = replace(call, query=call.query[weighed], key=call.key[weighed])
+        rebuilt = attention_weights(part, of_sequences(additive, weighed))
         # A padded query under a window may reach no key at all: not a number, and of no interest.
-        difference = (rebuilt - call.weights[kept].float()).abs()
-        difference = difference.masked_fill(padding[0][kept][:, None, :, None], 0)
+        difference = (rebuilt - call.weights.float()).abs_()
+        difference.masked_fill_(padding[0][weighed][:, None, :, None], 0)
         error = difference.amax(dim=(0, 2, 3)).double().cpu().numpy()
         if not (error <= TOLERANCE).all():
             head = int(np.argmax(np.nan_to_num(error, nan=np.inf)))
@@ -140,18 +139,8 @@ class CheckedLayer:
             )
         self._error_max = np.maximum(self._error_max, error)
         self._variation_sum += difference.sum(dim=(0, 2, 3)).double().cpu().numpy() / 2
-        self._n_rows += int(batch.query_lengths[kept].sum())
+        self._n_rows += int(batch.query_lengths[weighed].sum())
         return additive
-
-    def _rows_to_rebuild(self, batch: Batch) -> slice:
-        """Choose all sequences of the first batch and one of each later one, in turn.
-
-        Rebuilding costs as much as the attention itself; that queries, keys and masks are what
-        they should be is checked for all of them.
-        """
-        place = self._n_calls % len(batch.sequences)
-        self._n_calls += 1
-        return slice(None) if self._n_calls == 1 else slice(place, place + 1)
 
     def record(self) -> LayerRecord:
         """Return what was found so far."""

@@ -107,14 +107,17 @@ def space_error(root: Path, needed_bytes: int) -> SpaceError:
 class ArrayWriter:
     """An array being written: fill `array`, then `publish` it once."""
 
-    def __init__(self, objects: Objects, file: BufferedRandom, array: np.memmap[Any, Any]) -> None:
+    def __init__(self, objects: Objects, file: BufferedRandom, array: NDArray[Any]) -> None:
         self._objects = objects
         self._file = file
         self.array = array
 
     def publish(self) -> ObjectRef:
         """Publish the file; `array` becomes read-only, views taken before must not be written."""
-        self._objects.sync(self.array)
+        if isinstance(self.array, np.memmap):
+            self._objects.sync(self.array)
+        else:
+            _write(self._objects.root, self._file, self.array)
         self.array.flags.writeable = False
         return self._objects.publish_object(self._file, ".npy")
 
@@ -170,17 +173,23 @@ class Objects:
         SpaceError : it does not fit on the disk.
         ValueError : the dtype holds Python objects or fields.
         """
-        with self.new_array(array.shape, array.dtype) as writer:
-            writer.array[...] = array
-            return writer.publish()
+        dtype = plain_dtype(array.dtype)
+        with space_guard(self.root, array.nbytes), self.temporary() as file:
+            write_header(file, dtype, array.shape)
+            _write(self.root, file, array)
+            return self.publish_object(file, ".npy")
 
     @contextmanager
-    def new_array(self, shape: tuple[int, ...], dtype: DTypeLike) -> Iterator[ArrayWriter]:
-        """Give a writable array on disk; leaving without `publish` removes it.
+    def new_array(
+        self, shape: tuple[int, ...], dtype: DTypeLike, *, in_memory: bool = False
+    ) -> Iterator[ArrayWriter]:
+        """Give a writable array; leaving without `publish` removes it.
 
         Parameters
         ----------
         shape, dtype : of the array; its content is zeros.
+        in_memory : keep it in memory until it is published, which takes half the time where rows
+            are written here and there; else it lies on the disk from the start.
 
         Raises
         ------
@@ -191,6 +200,9 @@ class Objects:
         n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         with space_guard(self.root, n_bytes), self.temporary() as file:
             write_header(file, dtype, shape)
+            if in_memory:
+                yield ArrayWriter(self, file, np.zeros(shape, dtype))
+                return
             offset = file.tell()
             file.flush()
             # All blocks now: on a full disk, writing to a hole in a mapped file is SIGBUS.
@@ -284,6 +296,11 @@ class Objects:
                 self._verified[path] = identity
                 file.seek(0)
             yield file
+
+
+def _write(root: Path, file: BufferedRandom, array: NDArray[Any]) -> None:
+    with space_guard(root, array.nbytes):
+        file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _identity(file: BufferedRandom | BufferedReader) -> tuple[int, int, int]:

@@ -163,11 +163,13 @@ def value_norms(value: Tensor, n_heads: int, factor: Tensor | None) -> Tensor:
     plain: Tensor = torch.linalg.vector_norm(value, dim=-1).repeat_interleave(groups, dim=1)
     if factor is None:
         return plain[None]
+    # All sequences of a head in one product: a product a sequence would copy the factor for each.
+    by_head = value.transpose(0, 1).flatten(1, 2)
     by_group = factor.reshape(value.shape[1], groups * factor.shape[1], factor.shape[2])
-    turned = value @ by_group.transpose(1, 2)
-    turned = turned.reshape(*turned.shape[:3], groups, factor.shape[1])
-    transformed = torch.linalg.vector_norm(turned, dim=-1).permute(0, 1, 3, 2).flatten(1, 2)
-    return torch.stack([plain, transformed])
+    turned = (by_head @ by_group.transpose(1, 2)).reshape(*by_head.shape[:2], groups, -1)
+    norms = torch.linalg.vector_norm(turned, dim=-1)
+    transformed = norms.reshape(value.shape[1], value.shape[0], -1, groups).permute(1, 0, 3, 2)
+    return torch.stack([plain, transformed.flatten(1, 2)])
 
 
 def _matrix_of(module: Any, received: Tensor, given: Tensor) -> Tensor | None:

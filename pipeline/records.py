@@ -180,8 +180,8 @@ class LayerRecord:
     n_heads, n_kv_heads, head_dim : query heads, key heads, width of one query or key.
     scaling : factor of the dot product as the model passes it.
     softcap : logits are `softcap * tanh(logits / softcap)` before the mask; None for none.
-    error_max, error_mean_tv : per head, over the sequences of the first batch and one of each
-        later: greatest absolute difference and mean total variation distance between the weights
+    error_max, error_mean_tv : per head, over the sequences of small batches and some of each larger
+        one: greatest absolute difference and mean total variation distance between the weights
         rebuilt from the captured vectors and the model's own.
     kind : "self", or of an encoder-decoder model "encoder", "decoder" or "cross".
     mask : "none", "causal", "sliding window n" or "other"; padding is never kept.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.capture import AttentionCall, recording
+from pipeline.capture import EVERY, AttentionCall, recording
 from pipeline.errors import CaptureError
 from pipeline.fallback import intercepting
 from pipeline.inputs import ModelInputs
@@ -58,7 +58,11 @@ def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
     wanted = expected_layers(tower, inputs.part)
     found: list[str] = []
     for route in ROUTES:
-        shortest = np.argsort(inputs.query_lengths, kind="stable")[: 2 if route == ROUTES[0] else 1]
+        lengths = inputs.query_lengths
+        shortest = np.argsort(lengths, kind="stable")[:2]
+        # A second sequence of the same length shows nothing new: neither of both is padded.
+        if route != ROUTES[0] or lengths[shortest[0]] == lengths[shortest[-1]]:
+            shortest = shortest[:1]
         features = inputs.batch(loaded, shortest.tolist())
         batch = inputs.geometry(features, shortest.tolist(), tower.device)
         rotation: dict[str, str] = {}
@@ -98,7 +102,12 @@ def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
 
 @contextmanager
 def capturing(
-    tower: Any, on_call: Callable[[AttentionCall], None], *, route: str, unrotated: bool
+    tower: Any,
+    on_call: Callable[[AttentionCall], None],
+    *,
+    route: str,
+    unrotated: bool,
+    weighed: Callable[[], slice] = lambda: EVERY,
 ) -> Iterator[None]:
     """Call `on_call` for each attention module of every forward pass inside the block.
 
@@ -106,11 +115,17 @@ def capturing(
     ----------
     route : of a survey.
     unrotated : whether vectors before the rotary embedding are wanted too.
+    weighed : tells of which sequences of a batch the weights are wanted; the fallback, which takes
+        one at a time, gives all.
     """
     watch = catching_rotations(tower) if unrotated else nullcontext(None)
-    through = recording if route == ROUTES[0] else intercepting
-    with watch as rotations, through(tower, on_call, rotations=rotations):
-        yield
+    with watch as rotations:
+        if route == ROUTES[0]:
+            through = recording(tower, on_call, rotations=rotations, weighed=weighed)
+        else:
+            through = intercepting(tower, on_call, rotations=rotations)
+        with through:
+            yield
 
 
 def forward(tower: Any, features: dict[str, Tensor]) -> Tensor:

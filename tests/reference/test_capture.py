@@ -128,3 +128,25 @@ def test_key_heads_that_a_model_repeats_are_kept_once():
     with torch.inference_mode(), capturing(model, calls.append, route="fallback", unrotated=True):
         model(input_ids=batch_of("bert")["input_ids"][:1])
     assert [(c.query.shape[1], c.key.shape[1], c.rotation) for c in calls] == [(4, 2, "caught")] * 2
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if FAMILIES[name].route == "interface"])
+def test_fused_attention_hands_out_the_same_and_the_weights_that_were_asked_for(name):
+    model, batch, expected, _ = capture(name)
+    try:
+        model.set_attn_implementation("sdpa")
+    except ValueError:  # sinks, soft caps: its own attention is the plain one
+        assert model.config._attn_implementation == "eager"
+    calls = []
+    last = slice(1, 2)
+    with (
+        torch.inference_mode(),
+        capturing(model, calls.append, route="interface", unrotated=False, weighed=lambda: last),
+    ):
+        model(**batch)
+    assert len(calls) == len(expected)
+    for call, whole in zip(calls, expected, strict=True):
+        for found, wanted in ((call.query, whole.query), (call.key, whole.key)):
+            assert float((found - wanted).nan_to_num().abs().max()) <= 1e-4
+        assert call.weights.shape == whole.weights[last].shape
+        assert float((call.weights - whole.weights[last]).nan_to_num().abs().max()) <= TOLERANCE
