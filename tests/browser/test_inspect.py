@@ -24,6 +24,7 @@ pytestmark = pytest.mark.browser
 MODEL, LINES, NEURONS = "inspect-model-view", "inspect-lines-view", "inspect-neuron-view"
 VIEWS = {MODEL: "model", LINES: "heads", NEURONS: "neurons"}
 SINGLE, PAIR, HOSTILE = 0, 1, 2
+LITERALS = "</script>", "<s>", "<imgsrc", "onerror"
 NewPage = Callable[..., Page]
 
 
@@ -221,8 +222,7 @@ def test_tokens_that_try_to_be_more_are_shown_as_they_are(open_view) -> None:
             return "".join(tokens.all_inner_texts()).replace("##", "")
 
         # A view is there before all its tokens are.
-        literals = ("</script>", "<s>", "<imgsrc", "onerror")
-        wait_until(page, lambda: all(literal in text() for literal in literals))
+        wait_until(page, lambda: all(literal in text() for literal in LITERALS))
         assert "\u202e" not in text()
         assert page.locator(f"#{view} img, #{view} script").count() == 0
 
