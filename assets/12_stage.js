@@ -53,17 +53,20 @@
     return (await fetch_checked(url, { signal, cache: "no-cache" })).json();
   }
 
-  const remembered = new Map(); // address -> promise of its JSON
+  const remembered = new Map(); // address -> promise of what is there
 
-  /** Fetch a JSON route that never changes, once for as long as the page is open. */
-  function remember_json(url) {
+  /** Fetch what never changes once for as long as the page is open; who gets it must not write it. */
+  function remember(url, ask) {
     if (!remembered.has(url)) {
-      const found = fetch_json(url, new AbortController().signal);
+      const found = ask(new AbortController().signal);
       found.catch(() => remembered.delete(url));
       remembered.set(url, found);
     }
     return remembered.get(url);
   }
+
+  const remember_json = (url) => remember(url, (signal) => fetch_json(url, signal));
+  const remember_array = (url, type) => remember(url, (signal) => fetch_array(url, type, signal));
 
   /** Run `work` on every item, at most `limit` at once; the first failure ends it. */
   async function in_turn(items, limit, work) {
@@ -186,7 +189,7 @@
     async load_lut() {
       const url = this.options.lut_url;
       if (url === this.lut_shown) return;
-      const lut = await fetch_array(url, Uint8Array, this.fetching.signal);
+      const lut = await remember_array(url, Uint8Array);
       if (url !== this.options.lut_url) return;
       this.lut = lut;
       this.lut_shown = url;
@@ -208,12 +211,13 @@
 
     /** Merge options and draw once, on the next animation frame. */
     set(options) {
-      const { lut_url } = this.options;
+      const changed = Object.keys(options).filter((name) => options[name] !== this.options[name]);
       Object.assign(this.options, options);
-      if (this.options.lut_url !== lut_url) this.load_lut().catch((error) => this.fail(error));
-      this.redraw();
+      if (changed.includes("lut_url")) this.load_lut().catch((error) => this.fail(error));
+      this.redraw(changed);
     }
 
+    /** Draw on the next animation frame; `changed` names the options that changed, if only those. */
     redraw() {
       if (this.fetching.signal.aborted) return; // destroyed; the element may have a new view
       cancelAnimationFrame(this.frame_request);
@@ -260,7 +264,7 @@
   }
 
   qk_atlas.stage = {
-    make, fetch_array, fetch_checked, fetch_json, remember_json, in_turn, read_colours, fit_canvas, frame_of,
+    make, fetch_array, fetch_checked, fetch_json, remember_array, remember_json, in_turn, read_colours, fit_canvas, frame_of,
     PointView, mount,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.stage;

@@ -50,12 +50,27 @@
     return Math.max(1, Math.min(wanted, Math.floor(Math.sqrt(picture_pixels_max / n_patches))));
   }
 
+  let last_pictures = { capture_url: null }; // all heads of a capture show the same
+
+  /** Return the pictures of a capture, those of the last one as they are: {images, cut}. */
+  function pictures_of(capture_url) {
+    if (last_pictures.capture_url !== capture_url) {
+      last_pictures = { capture_url, images: new Map(), cut: null }; // sequence -> ImageBitmap
+    }
+    return last_pictures;
+  }
+
   /** The data of a head as far as it is here; per-point arrays are in draw order. */
   class HeadData {
     constructor(config) {
       this.config = config;
-      this.images = new Map(); // sequence -> ImageBitmap
+      this.pictures = pictures_of(config.capture_url);
       this.attributes = {}; // encoding -> (n_points) uint8
+    }
+
+    /** Pictures by sequence, as far as they are here. */
+    get images() {
+      return this.pictures.images;
     }
 
     get is_image() {
@@ -71,17 +86,17 @@
      */
     async load(wanted, signal, changed, tell) {
       await Promise.all([
-        this.coordinates ?? this.load_points(signal, tell), this.load_attribute(wanted(), signal),
+        this.coordinates ?? this.load_points(signal, tell), this.load_attribute(wanted()),
       ]);
-      while (!this.values_of(wanted())) await this.load_attribute(wanted(), signal);
+      while (!this.values_of(wanted())) await this.load_attribute(wanted());
       changed();
       if (this.is_image) await this.load_images(signal, changed);
     }
 
-    async load_attribute(name, signal) {
+    async load_attribute(name) {
       if (name === "norm") return;
       const url = `${this.config.capture_url}/attribute/${name}.u8`;
-      this.attributes[name] ??= await qk_atlas.stage.fetch_array(url, Uint8Array, signal);
+      this.attributes[name] ??= await qk_atlas.stage.remember_array(url, Uint8Array);
     }
 
     /** Fetch what an encoding says of every token, unless the card of a point says it anyway. */
@@ -108,12 +123,12 @@
 
     async load_points(signal, tell) {
       const { capture_url, projection_url, layer, head, selection } = this.config;
-      const { fetch_array, remember_json } = qk_atlas.stage;
+      const { fetch_array, remember_array, remember_json } = qk_atlas.stage;
       const made = selection && await qk_atlas.remap.ready(selection.url, signal, tell);
       const map_url = made ? `/api/${made.key}/remap` : `${projection_url}/head/${layer}/${head}`;
       const [coordinates, order, norms, tokens, points] = await Promise.all([
         fetch_array(`${map_url}.u16`, Uint16Array, signal),
-        fetch_array(`${capture_url}/order.u32`, Uint32Array, signal),
+        remember_array(`${capture_url}/order.u32`, Uint32Array),
         fetch_array(`${capture_url}/head/${layer}/${head}/norms.u8`, Uint8Array, signal),
         remember_json(this.config.tokens_url ?? `${capture_url}/tokens.json`),
         selection && fetch_array(selection.points_url, Uint32Array, signal),
@@ -215,9 +230,13 @@
     cut_pictures(side) {
       const { n_tokens } = this.config;
       const kept = picture_side(side, n_tokens);
-      const pictures = new Uint32Array(n_tokens * kept * kept);
-      const is_cut = new Uint8Array(n_tokens);
-      for (const sequence of this.images.keys()) this.cut_image(sequence, kept, pictures, is_cut);
+      const wanted = `${kept} ${this.images.size}`;
+      if (this.pictures.cut?.wanted !== wanted) {
+        const cut = { pictures: new Uint32Array(n_tokens * kept * kept), is_cut: new Uint8Array(n_tokens) };
+        for (const one of this.images.keys()) this.cut_image(one, kept, cut.pictures, cut.is_cut);
+        this.pictures.cut = { wanted, ...cut };
+      }
+      const { pictures, is_cut } = this.pictures.cut;
       const picture_of = Int32Array.from(
         this.owners.token, (token) => (is_cut[token] ? token : -1));
       return { side: kept, pictures, picture_of };

@@ -31,7 +31,7 @@
     hover_live(index) {
       if (index === this.hovered_live) return;
       this.hovered_live = index;
-      this.redraw();
+      this.redraw([]);
       const { live } = this.options;
       if (index < 0) {
         if (this.hovered < 0) this.card.hidden = true;
@@ -59,7 +59,7 @@
       if (index >= 0 && this.options.neighbours) {
         this.near_request = setTimeout(() => this.show_near(index), patience_ms);
       }
-      this.redraw();
+      this.redraw([]);
     }
 
     /** Fetch what the colours say of each token, once, and tell it in the card. */
@@ -76,7 +76,7 @@
       if (!near || this.hovered !== index) return;
       this.near = near;
       this.show_point_card(index);
-      this.redraw();
+      this.redraw([]);
     }
 
     show_point_card(index) {

@@ -7,7 +7,7 @@
     qk_atlas;
 
   const map_share = { 2: 0.92, 3: 0.8 }; // of the shorter side of the view
-
+  const over_points = new Set(["hover_tokens", "lines", "picked"]); // options: points stay as they are
 
   const clamp = (least, value, most) => Math.min(most, Math.max(least, value));
 
@@ -53,7 +53,7 @@
         point: (place) => this.point_at(place),
         pick: (place) => this.pick_at(place),
         tool: () => this.options.tool,
-        draw_rubber: (corners) => { this.rubber = corners; this.redraw(); },
+        draw_rubber: (corners) => { this.rubber = corners; this.redraw([]); },
         select: (corners) => this.select_in(corners),
       });
     }
@@ -98,6 +98,12 @@
       return this.data.is_whole ? "ready" : "partial";
     }
 
+    /** Points are drawn anew unless all that changed lies over them. */
+    redraw(changed = null) {
+      this.is_stale ||= !changed?.every((name) => over_points.has(name));
+      super.redraw(changed);
+    }
+
     move(camera) {
       this.camera = camera;
       this.hover(-1);
@@ -107,9 +113,12 @@
     draw() {
       const { clientWidth, clientHeight } = this.body;
       this.size = { width: clientWidth, height: clientHeight };
-      this.colours = stage.read_colours(this.element);
       if (this.options.from) this.grow_from_cell();
-      this.draw_points();
+      if (this.is_stale) {
+        this.colours = stage.read_colours(this.element);
+        this.draw_points();
+      }
+      this.is_stale = false;
       this.draw_overlay();
     }
 

@@ -65,10 +65,11 @@
    * @returns {{position: number, weight: number}[]}
    */
   function strongest(values, count) {
-    return Array.from(values, (weight, position) => ({ position, weight }))
-      .filter(({ weight }) => weight > 0)
-      .sort((a, b) => b.weight - a.weight)
-      .slice(0, count);
+    const found = [];
+    values.forEach((weight, position) => {
+      if (weight > 0) found.push({ position, weight });
+    });
+    return found.sort((a, b) => b.weight - a.weight).slice(0, count);
   }
 
   /** Tell whether a weight reaches a threshold; a masked pair, of weight zero, never does. */

@@ -80,7 +80,9 @@
 
     make_frame() {
       const head = make("header", "qk-panel-head");
-      head.append(make("h2", "", this.config.title), make("span", "", this.config.subtitle));
+      this.names = [make("h2", ""), make("span", "")];
+      head.append(...this.names);
+      this.tell_name();
       this.note = make("p", "qk-panel-note", "", { role: "status" });
       this.tools = make("div", "qk-panel-tools");
       this.body = make("div", "qk-panel-body");
@@ -90,6 +92,21 @@
       });
       this.element.classList.add("qk-panel");
       this.element.replaceChildren(head, this.note, this.tools, this.body, this.message);
+    }
+
+    /** Say what the picture is of: what was asked for, as soon as that is there. */
+    tell_name() {
+      const { title, subtitle } = this.config;
+      [title, subtitle].forEach((text, i) => { this.names[i].textContent = text; });
+    }
+
+    /** Show other weights of the same tokens, such as those of another head; all else stays. */
+    turn_to(config, on_event) {
+      this.fetching.abort();
+      this.fetching = new AbortController();
+      Object.assign(this, { config, on_event });
+      if (this.tokens.length) this.start();
+      else this.tell_name();
     }
 
     /** Show a state, in words where there is no picture. */
@@ -108,11 +125,13 @@
         return;
       }
       if (signal.aborted) return;
+      this.tell_name();
       this.draw();
       this.enter("ready");
     }
 
     fail(error) {
+      this.tell_name();
       const reason = error.message || error.name;
       const text = `This attention could not be loaded: ${reason}. `
         + "Check that the dashboard is still running, then try again.";

@@ -119,6 +119,8 @@
     async load(signal) {
       const { url, config } = this;
       const wants_norms = this.weighting !== "attention" && !config.is_mean;
+      if (this.norms_of !== config.values_url) this.norms = null; // of another head
+      this.norms_of = config.values_url;
       const { arriving } = config; // asked for before the view was there
       config.arriving = null;
       const here = config.weights ?? arriving ?? (url === this.loaded ? this.weights : null);
@@ -151,9 +153,7 @@
     reckon() {
       if (!this.is_stale) return;
       this.is_stale = false;
-      const { hidden, weighting, config } = this;
-      const { has_sinks, is_mean } = config;
-      const norms = this.norms_shown;
+      const { hidden, weighting, norms_shown: norms, config: { has_sinks, is_mean } } = this;
       const shares = reweighted(this.weights, hidden, { norms, has_sinks, is_mean });
       this.shares = within_pair(shares, this.segments, this.pair);
       this.drawn = "";

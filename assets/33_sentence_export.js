@@ -138,8 +138,8 @@
   }
 
   /** Return the exports of a sentence view; `view` gives the mounted one, `about` where it is from. */
-  function exports_of(view, about) {
-    const { file_name, save, save_csv, svg_part } = qk_atlas.export_menu;
+  function exports_of(view, about, is_mean = false) {
+    const { file_name, panel_address, save, save_csv, svg_part, whole_file } = qk_atlas.export_menu;
     const from = () => provenance_of(view(), about());
     const draw = () => svg_of(drawing_of(view()), qk_atlas.stage.read_colours(view().element), from(), svg_part);
     const source_of = (root) => new XMLSerializer().serializeToString(root);
@@ -155,6 +155,7 @@
         const { head, rows } = table_of(view());
         save_csv(head, rows, from());
       } },
+      ...(is_mean ? [] : whole_file(() => panel_address("bipartite", view().config.weights_url))),
     ];
   }
 

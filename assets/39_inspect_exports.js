@@ -68,15 +68,8 @@
     return `/export/${key_of(capture_url)}/${kind}.html?${query}`;
   }
 
-  /** Return the export of a view as one file; a file does not offer itself again. */
-  function whole_file(view, kind) {
-    if (qk_atlas.inline?.table) return [];
-    const run = () => {
-      const link = qk_atlas.stage.make("a", "", "", { download: "", href: file_address(view, kind) });
-      link.click();
-    };
-    return [{ name: "HTML file", run }];
-  }
+  const whole_file = (view, kind) => (
+    qk_atlas.export_menu.whole_file(() => file_address(view, kind)));
 
   /** Return SVG and PNG of a drawing. */
   function pictures(view, make_drawing, about) {

@@ -68,11 +68,16 @@
       return this.position_of(patch_at(clientX - box.left, clientY - box.top, box, this.grid));
     }
 
+    /** Show an image when it is here whole; until then the one before stays. */
     async load(url) {
-      this.image.src = url;
-      await this.image.decode().catch(() => {
+      if (this.image.getAttribute("src") === url) return;
+      const arriving = make("img", "");
+      arriving.src = url;
+      await arriving.decode().catch(() => {
         throw new Error("the image did not arrive");
       });
+      this.image.src = url;
+      await this.image.decode();
     }
 
     /** Frame a patch in the colour of its side; nothing for a special token or no place. */

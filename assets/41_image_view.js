@@ -98,6 +98,7 @@
     async load(signal) {
       const [weights] = await Promise.all(
         [load_weights(this.config, signal), this.stage.load(this.config.image_url)]);
+      this.flows_for = this.rest_for = this.greatest = null;
       return weights;
     }
 

@@ -135,6 +135,8 @@
       { name: "PNG", run: () => save_png(view) },
       { name: "SVG", run: () => save_svg(view) },
       { name: "CSV of the weights", run: table },
+      ...qk_atlas.export_menu.whole_file(
+        () => qk_atlas.export_menu.panel_address("image_panel", view.config.weights_url)),
     ];
   }
 

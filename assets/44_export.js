@@ -158,8 +158,25 @@
     element.replaceChildren(menu);
   }
 
+  /**
+   * Return the export of a view as one file that opens without the server, in a list; none in such
+   * a file, which does not offer itself again.
+   * @param {() => string} address of the file, see `add_routes` in app/standalone.py
+   */
+  function whole_file(address) {
+    if (qk_atlas.inline?.table) return [];
+    const run = () => qk_atlas.stage.make("a", "", "", { download: "", href: address() }).click();
+    return [{ name: "HTML file", run }];
+  }
+
+  /** Return the address of the file of a view that shows `/api/CAPTURE/attention/0/LAYER/HEAD.f32`. */
+  function panel_address(kind, weights_url) {
+    const [capture, , sequence, layer, head] = weights_url.replace(".f32", "").split("/").slice(2);
+    return `/export/${capture}/${kind}.html?${new URLSearchParams({ sequence, layer, head })}`;
+  }
+
   qk_atlas.export_menu = {
-    csv_cell, csv_text, caption_of, file_name, save, save_csv, save_png, save_svg, svg_part, follow,
+    whole_file, panel_address, csv_cell, csv_text, caption_of, file_name, save, save_csv, save_png, save_svg, svg_part, follow,
     fill,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.export_menu;

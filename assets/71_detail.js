@@ -13,15 +13,18 @@
 
   const tokens_of = (atlas) => stage.remember_json(qk_atlas.image_config.tokens_url(atlas));
 
-  /** Mount a view unless it shows this already; then set its options. */
+  /** Mount a view unless it shows this already, or can turn to it; then set its options. */
   function put(id, kind, config, options, on_event) {
     const element = document.getElementById(id);
     if (!element) return;
     const { lut_url, href, exports, arriving, ...identity } = config;
-    const shows = JSON.stringify(identity);
-    if (element.dataset.shows !== shows || !qk_atlas.views[id]) {
-      element.dataset.shows = shows;
-      qk_atlas[kind].mount(element, config, on_event);
+    const { title, subtitle, weights_url, values_url, image_url, provenance, ...lasting } = identity;
+    const [shows, keeps] = [identity, lasting].map((part) => JSON.stringify(part));
+    const view = qk_atlas.views[id];
+    if (!view || element.dataset.shows !== shows) {
+      if (view?.turn_to && element.dataset.keeps === keeps) view.turn_to(config, on_event);
+      else qk_atlas[kind].mount(element, config, on_event);
+      Object.assign(element.dataset, { shows, keeps });
     }
     qk_atlas.views[id].set(options);
   }

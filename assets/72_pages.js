@@ -4,7 +4,7 @@
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
-  const { stage, session, export_menu, detail, sentence } = qk_atlas;
+  const { ahead, stage, session, export_menu, detail, sentence } = qk_atlas;
   const { panel_kinds, put, set_props, tokens_of } = detail;
 
   let now = null; // what is shown; see `show` in 73_dash.js
@@ -23,6 +23,7 @@
    * rewrites it, so the page is changed as the browser's own arrows do it.
    */
   function go_to(page, view) {
+    ahead.tell();
     history.pushState({}, "", session.address(page, view, now.defaults));
     dispatchEvent(new PopStateEvent("popstate", { state: {} }));
   }
@@ -31,20 +32,20 @@
     passage = from ?? null;
     const { selection } = now.view;
     if (now.page !== "head") return go_to("/head", { ...now.view, layer, head });
-    ahead({ layer, head });
-    return set_props("shell-place", { data: { layer, head, selection } });
+    return show_ahead({ layer, head }, "shell-place", { layer, head, selection });
   }
 
-  /** Show at once what was chosen: Dash tells the rest of the page a tenth of a second later. */
-  function ahead(changes) {
+  /** Show at once what was chosen; the rest of the page follows through Dash. */
+  function show_ahead(changes, store, data) {
+    ahead.note(now.atlas.capture, changes, store, data);
     draw({ ...now, view: { ...now.view, ...changes } });
+    qk_atlas.url.write(qk_atlas.url.query_of(now.view, now.defaults));
   }
 
   /** Choose a token of a sequence, `{sequence, position, side}`, or none. */
   function pick(place) {
     const { sequence = null, position = null, side } = place ?? {};
-    ahead({ sequence, token: position, side: side ?? "query" });
-    set_props("shell-picked", { data: place });
+    show_ahead({ sequence, token: position, side: side ?? "query" }, "shell-picked", place);
     if (place && tab !== "sequence") set_props("detail-tab", { value: "sequence" });
   }
 
@@ -207,6 +208,7 @@
   function show_selected(selection) {
     const { layer, head } = now.view;
     selected.points = null;
+    ahead.tell();
     set_props("shell-place", { data: { layer, head, selection } });
   }
 
@@ -294,5 +296,5 @@
     else show_head(state);
   }
 
-  qk_atlas.pages = { draw, go_to, open_head, pick, turn_to };
+  qk_atlas.pages = { place: () => now.view, draw, go_to, open_head, pick, turn_to };
 })();

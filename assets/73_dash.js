@@ -59,9 +59,9 @@
     if (!atlas || !method || !place) {
       return ["/", "/head", "", true, "", "", true, ""];
     }
-    const view = view_of({
+    const view = qk_atlas.ahead.over(view_of({
       atlas, method, dims, encoding, palette, place: fit_place(place, atlas), picked,
-    });
+    }), atlas.capture);
     qk_atlas.theme.set_palette(palette);
     document.getElementById("shell-frame").dataset.encoding = encoding;
     const terms = hits?.length ? hits.map(({ tokens }) => tokens) : null;
@@ -118,7 +118,7 @@
     const is_busy = event.target.closest?.("input, textarea, select, [role], .qk-panel");
     const turns = now.view.dims === 3 && event.target.closest?.("#head-view");
     if (turns || (is_busy && !event.target.closest("#head-view"))) return;
-    const place = session.neighbour(now.atlas.cells, now.view, step);
+    const place = session.neighbour(now.atlas.cells, pages.place(), step);
     if (!place) return;
     event.preventDefault();
     pages.open_head(place);

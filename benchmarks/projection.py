@@ -34,6 +34,8 @@ from pipeline.quality import map_neighbours, sample_neighbourhoods
 Float32 = NDArray[np.float32]
 MAPS = [("tsne", 2), ("umap", 2), ("umap", 3), ("tsne", 3)]
 WARM_UP_POINTS = 300
+# Above 4,096 points umap-learn finds neighbours by code of its own, which is compiled on first use.
+LIBRARY_WARM_UP_POINTS = 4200
 LIBRARY_KEY = "projection_libraries"
 N_CORES = os.cpu_count() or 1
 
@@ -119,7 +121,7 @@ def _libraries(atlas: Atlas, layer: int, head: int) -> dict[str, Any]:
         known = read_result(LIBRARY_KEY)
         made = known.setdefault(name, {})
         if f"{method}_{dims}d" not in made:
-            _library_map(points[:WARM_UP_POINTS], method, dims)
+            _library_map(points[:LIBRARY_WARM_UP_POINTS], method, dims)
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
             coordinates = _library_map(points, method, dims)
             made[f"{method}_{dims}d"] = {

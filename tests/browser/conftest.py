@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
 from app.serve import build_dashboard
@@ -87,7 +87,7 @@ def new_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
     host = urlsplit(address).netloc
 
     def watch(page: Page) -> None:
-        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.on("console", lambda m: faults.append(fault_of(m)) if m.type == "error" else None)
         page.on("pageerror", lambda error: faults.append(str(error)))
 
         def check(request: Any) -> None:
@@ -117,6 +117,10 @@ def view_state(page: Page, view: str) -> dict[str, Any]:
         "id => globalThis.qk_atlas?.views[id]?.state() ?? {}", view
     )
     return found
+
+
+def fault_of(message: ConsoleMessage) -> str:
+    return f"{message.text} ({message.location['url']})"
 
 
 def tick(box: Locator) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from pipeline.atlas import read_atlas
 from pipeline.captured import Capture
@@ -86,7 +86,9 @@ def test_patches_and_boxes_are_linked_with_the_map_both_ways(page: Page, capture
     )
 
 
-def test_what_is_shown_can_be_taken_along(page: Page, capture: Capture) -> None:
+def test_what_is_shown_can_be_taken_along(
+    page: Page, capture: Capture, browser: Browser, tmp_path: Path
+) -> None:
     def export(name: str) -> bytes:
         page.locator(f"#{IMAGE} summary").click()
         with page.expect_download() as download:
@@ -104,3 +106,10 @@ def test_what_is_shown_can_be_taken_along(page: Page, capture: Capture) -> None:
     assert "data:image/png;base64," in drawing
     assert export("PNG").startswith(b"\x89PNG")
     assert view_state(page, IMAGE)["state"] == "ready"
+    path = tmp_path / "image.html"
+    path.write_bytes(export("HTML"))
+    context = browser.new_context(offline=True)
+    file = context.new_page()
+    file.goto(path.as_uri())
+    wait_for(file, "qk-standalone", state="ready", n_tokens=1 + 16 * 16)
+    context.close()

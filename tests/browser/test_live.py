@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import view_state, wait_for
+from tests.browser.test_access import serious_barriers
 
 HOSTILE = "The quick, brown </script><b>fox</b> jumps \u202eover <!-- the lazy"
 PATIENCE_MS = 120_000  # the worker imports torch first
@@ -38,6 +39,7 @@ def test_a_typed_text_is_seen_everywhere_edited_and_reopened(new_page: Callable[
     query = parse_qs(urlsplit(page.url).query)
     assert query["live"] == [typed["capture"]]
     assert "quick" not in page.url
+    assert serious_barriers(page) == {}
 
     page.locator("#live-head-box .qk-chip").nth(4).click()
     page.locator("#live-head-box").get_by_role("button", name="Mask").click()

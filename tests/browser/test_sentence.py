@@ -196,7 +196,7 @@ def test_the_view_is_taken_along_as_it_is_shown(new_page: NewPage, tmp_path: Pat
     token(page, "key", 0).click()
     wait_for(page, SENTENCE, hidden={"query": [], "key": [0]})
     files = {}
-    for name in ("SVG", "CSV of the weights", "PNG"):
+    for name in ("SVG", "CSV of the weights", "PNG", "HTML file"):
         page.locator(f"#{SENTENCE}").get_by_text("export", exact=True).click()
         with page.expect_download() as download:
             page.locator(f"#{SENTENCE}").get_by_role("button", name=name, exact=True).click()
@@ -206,6 +206,7 @@ def test_the_view_is_taken_along_as_it_is_shown(new_page: NewPage, tmp_path: Pat
     assert ">[CLS]</text>" in drawing
     assert drawing.count("<path") == view_state(page, SENTENCE)["n_lines"]
     assert files["PNG"].read_bytes().startswith(b"\x89PNG")
+    assert b'id="qk-standalone"' in files["HTML file"].read_bytes()
     lines = files["CSV of the weights"].read_text(encoding="utf-8").splitlines()
     assert "# hidden_keys: 0" in lines
     rows = list(csv.reader(line for line in lines if not line.startswith("#")))
