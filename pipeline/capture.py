@@ -98,41 +98,41 @@ def recording(
 
     def attend(
         module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor | None]:
         wanted = weighed()
         tensors = query, key, value, mask
-        if wanted == EVERY:
-            output, weights = _forward(module, *tensors, **kwargs)
-        elif module in fused:
-            output, _ = ALL_ATTENTION_FUNCTIONS[FUSED](module, *tensors, **kwargs)
-            some = {name: of_sequences(value, wanted) for name, value in kwargs.items()}
-            _, weights = _forward(module, *(of_sequences(x, wanted) for x in tensors), **some)
+        if module in fused and wanted != EVERY:
+            output, given = ALL_ATTENTION_FUNCTIONS[FUSED](module, *tensors, **kwargs)
+            weights = _weights_of(module, tensors, kwargs, wanted)
         else:
-            output, weights = _forward(module, *tensors, **kwargs)
-            weights = weights[wanted]
+            output, given = _forward(module, *tensors, **kwargs)
+            weights = given[wanted]
         name = names.get(module, type(module).__name__)
         seen[name] += 1
         rotation, unrotated = rotations.take(query, key) if rotations else ("none", None)
-        call = AttentionCall(
+        on_call(AttentionCall(
             module=name if seen[name] == 1 else f"{name}#{seen[name]}",
-            query=query,
-            key=key,
-            weights=weights,
-            weighed=wanted,
-            rotation=rotation,
-            unrotated=unrotated,
-            value=value,
-            **_settings(module, query, mask, kwargs),
-        )
-        on_call(call)
-        return output, weights
+            query=query, key=key, value=value, weights=weights, weighed=wanted,
+            rotation=rotation, unrotated=unrotated, **_settings(module, query, mask, kwargs),
+        ))  # fmt: skip
+        return output, given
 
-    own = model.config._attn_implementation
     fused = {module for module in names if _implementation(module) == FUSED}
+    hook = model.register_forward_pre_hook(lambda *_: seen.clear())
+    try:
+        with _in_place_of_its_own(model, attend):
+            yield
+    finally:
+        hook.remove()
+
+
+@contextmanager
+def _in_place_of_its_own(model: Any, attend: Callable[..., Any]) -> Iterator[None]:
+    """Let a model attend by another function inside the block."""
+    own = model.config._attn_implementation
     # Without a mask function of the same name transformers passes no mask and loses causality.
     ALL_ATTENTION_FUNCTIONS[INTERFACE] = attend
     AttentionMaskInterface.register(INTERFACE, eager_mask)
-    hook = model.register_forward_pre_hook(lambda *_: seen.clear())
     try:
         model.set_attn_implementation(INTERFACE)
         if model.config._attn_implementation != INTERFACE:
@@ -143,7 +143,6 @@ def recording(
             )
         yield
     finally:
-        hook.remove()
         model.set_attn_implementation(own)
         ALL_ATTENTION_FUNCTIONS.pop(INTERFACE)
 
@@ -186,6 +185,15 @@ def of_sequences(value: Any, wanted: slice) -> Any:
     """Take some sequences of a tensor that has one row a sequence; give back what has not."""
     has_rows = isinstance(value, Tensor) and value.ndim > 1 and value.shape[0] > 1
     return value[wanted] if has_rows else value
+
+
+def _weights_of(
+    module: Any, tensors: tuple[Tensor | None, ...], kwargs: dict[str, Any], wanted: slice
+) -> Tensor:
+    """Return the plain attention weights of some sequences of a batch."""
+    query, key, value, mask = (of_sequences(tensor, wanted) for tensor in tensors)
+    some = {name: of_sequences(given, wanted) for name, given in kwargs.items()}
+    return _forward(module, query, key, value, mask, **some)[1]
 
 
 def _implementation(module: Any) -> str | None:

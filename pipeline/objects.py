@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import re
-import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,9 +19,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pipeline.array_headers import plain_dtype, read_header, write_header
-from pipeline.errors import SpaceError, StoreError
-from pipeline.folder import FULL_DISK, publish
+from pipeline.errors import StoreError
+from pipeline.folder import publish
 from pipeline.locks import lock
+from pipeline.space import space_guard
 
 logger = logging.getLogger(__name__)
 
@@ -78,30 +78,6 @@ def object_refs(value: Any) -> Iterator[ObjectRef]:
     elif isinstance(value, list):
         for item in value:
             yield from object_refs(item)
-
-
-@contextmanager
-def space_guard(root: Path, needed_bytes: int) -> Iterator[None]:
-    """Turn "no space left on device" inside the body into SpaceError.
-
-    The reserve file is given up first, so that the small tables can still note what happened.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        (root / "reserve").unlink(missing_ok=True)
-        raise space_error(root, needed_bytes) from error
-
-
-def space_error(root: Path, needed_bytes: int) -> SpaceError:
-    """Say what does not fit, what is free, and what to do."""
-    free = shutil.disk_usage(root).free
-    return SpaceError(
-        f"needs {needed_bytes / 1e6:,.1f} MB, free {free / 1e6:,.1f} MB on {root}; free some space "
-        "or set QKATLAS_CACHE to a folder on a larger disk"
-    )
 
 
 class ArrayWriter:

@@ -18,7 +18,8 @@ from pipeline.errors import SpaceError, StoreError
 from pipeline.folder import prepare, write_whole
 from pipeline.janitor import Entry, Swept, sweep
 from pipeline.locks import KEY, lock
-from pipeline.objects import DamagedObject, Objects, object_refs, space_error, space_guard
+from pipeline.objects import DamagedObject, Objects, object_refs
+from pipeline.space import space_error, space_guard
 from pipeline.specs import digest
 from pipeline.table import Table
 
