@@ -124,7 +124,7 @@
     qk_atlas.placed.show_again();
     show_quality(state);
     show_selection();
-    const show_sequence = atlas.modality === "image" ? detail.show_image : sentence.show;
+    const show_sequence = qk_atlas.kind.kind_of(atlas) === "image" ? detail.show_image : sentence.show;
     show_sequence(state, () => now === state, about_of).catch((error) => console.warn(error));
     show_mean();
   }
@@ -258,7 +258,7 @@
       qk_atlas.views["live-sentence-view"]?.set({ hot });
       return;
     }
-    const [id] = panel_kinds[now.atlas.modality];
+    const [id] = panel_kinds[qk_atlas.kind.kind_of(now.atlas)];
     tokens_of(now.atlas).then((tokens) => {
       const here = token !== null && tokens.sequence[token] === now.view.sequence;
       const hot = here ? { side, position: tokens.position[token] } : null;
@@ -288,11 +288,11 @@
       drop("sentence-view", "aggregate-view", "image-view", "selection-view");
       return;
     }
-    const [other] = panel_kinds[atlas.modality === "text" ? "image" : "text"];
+    const [other] = panel_kinds[qk_atlas.kind.kind_of(atlas) === "text" ? "image" : "text"];
     drop(other);
     if (page === "matrix") show_matrix(state);
     else show_head(state);
   }
 
-  qk_atlas.pages = { draw, go_to, open_head, pick, turn_to };
+  qk_atlas.pages = { draw, draw_again: () => now && draw(now), go_to, open_head, pick, turn_to };
 })();

@@ -47,7 +47,7 @@ IMAGE = {
 # Of a decoder that is shown images, whose sequences also hold text.
 IMAGE_TEXT = {
     "type": IMAGE["type"],
-    "token_kind": ("patch, word or special token", "discrete"),
+    "token_kind": ("patch or word", "discrete"),
     "position": TEXT["position"],
 } | IMAGE
 TOKEN_KINDS = ("patch", "word", "special token")

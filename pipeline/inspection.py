@@ -231,6 +231,7 @@ def _side(capture: Capture, tokens: Int64 | None, rows: slice) -> dict[str, Any]
     return {
         "text": [table.token_text[token] for token in chosen],
         "special": table.is_special[chosen].astype(int).tolist(),
+        "patch": (table.row[chosen] >= 0).astype(int).tolist(),
         "segment": _segments(table.segment[chosen], table.is_special[chosen]),
         "position": table.token_index[chosen].tolist(),
     }
