@@ -50,6 +50,7 @@ IMAGE_TEXT = {
     "token_kind": ("patch or word", "discrete"),
     "position": TEXT["position"],
 } | IMAGE
+MIDDLE_GREY = 4 * 32 + 4 * 4 + 2  # of what has no colour: no hole in the map, dark or light
 TOKEN_KINDS = ("patch", "word", "special token")
 
 
@@ -198,7 +199,8 @@ def _patch_colours(capture: Capture, name: str) -> Encoding:
     colours = mean_colours(capture)
     if name == "picture":
         red, green, blue = (np.rint(colours.T * np.array([[7], [7], [3]]))).astype(np.float64)
-        return Encoding("picture", red * 32 + green * 4 + blue)
+        values = red * 32 + green * 4 + blue
+        return Encoding("picture", np.where(np.isnan(values), MIDDLE_GREY, values))
     if name == "brightness":
         words = ("black", "middle grey", "white")
         return Encoding("sequential", brightness(colours), words)
