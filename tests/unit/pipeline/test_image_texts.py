@@ -155,6 +155,16 @@ def test_every_layer_of_the_decoder_is_rebuilt(
     assert found.hidden_state_difference <= 1e-5
 
 
+def test_layers_of_the_image_encoder_are_never_taken_for_those_of_the_decoder(
+    loaded: Callable[[str], LoadedModel],
+) -> None:
+    """Here both have 17 tokens: a class token and 16 patches, 16 patches and one letter."""
+    inputs = prepare_inputs(loaded("llava"), _images(("<image>a",) * 3), seed=0, part="decoder")
+    assert inputs.query_lengths.tolist() == [17, 17, 17]
+    layers, _ = verify_layers(loaded("llava"), inputs)
+    assert [layer.module.split(".")[0] for layer in layers] == ["language_model"] * 2
+
+
 def test_a_caption_is_the_text_and_may_place_the_image_itself(
     loaded: Callable[[str], LoadedModel],
 ) -> None:
