@@ -37,8 +37,8 @@
   }
 
   /** Say what is shown. */
-  function note_of({ mode, threshold, side, token }) {
-    if (mode === "patch" && !token) return "Click a patch to see where it attends.";
+  function note_of({ mode, threshold, side, token, of_any }) {
+    if (mode === "patch" && !token) return `Click ${of_any} to see where it attends.`;
     const name = token && place_name(token);
     const does = side === "query" ? "what it attends to" : "who attends to it";
     if (mode === "patch") return `${side} at ${name}: ${does}`;

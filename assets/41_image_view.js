@@ -176,7 +176,7 @@
       const { picked, side, told, largest, opaque, range, n_left_out } = this;
       const { mode, threshold, contrast } = this.options;
       this.note.textContent = image_tools.note_of(
-        { mode, threshold, side, token: picked && this.tokens[picked.position] });
+        { mode, threshold, side, token: picked && this.tokens[picked.position], of_any: this.of_any });
       const n_rows = mode === "flows" ? this.tokens.length : this.stage.positions.length;
       this.legend.draw({
         mode, contrast, largest, opaque, range, is_shown: this.shows_flows || picked !== null,
