@@ -25,7 +25,7 @@ from pipeline.text_inputs import longest_text, token_texts
 # Asked of every image that comes without a caption.
 PROMPT = "What is in this picture?"
 
-ELSE = "its image encoder (--part encoder) and its texts can be shown, each by itself"
+ELSE = "`verify` tells which other parts of this model can be shown"
 
 
 def image_token_id(loaded: LoadedModel) -> int | None:

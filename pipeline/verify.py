@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.catalogue import NeedsPreparation, find_source
 from pipeline.corpora import load_corpus
-from pipeline.errors import InputError
+from pipeline.errors import PipelineError
 from pipeline.extract import verify_layers
 from pipeline.image_texts import image_token_id
 from pipeline.inputs import ModelInputs
@@ -114,10 +114,12 @@ def _inputs(loaded: LoadedModel, text: str | None) -> tuple[list[ModelInputs], l
         inputs += [prepare_inputs(loaded, corpus, seed=0, part=part) for part in parts]
     if loaded.image_processor is not None:
         images = load_corpus("gradients").first(2)
-        inputs.append(prepare_inputs(loaded, images, seed=0))
-        if image_token_id(loaded) is not None:
+        has_parts = image_token_id(loaded) is not None
+        for part in ("encoder", "decoder") if has_parts else (None,):
             try:
-                inputs.append(prepare_inputs(loaded, images, seed=0, part="decoder"))
-            except InputError as error:
-                left_out.append(str(error))
+                inputs.append(prepare_inputs(loaded, images, seed=0, part=part))
+            except PipelineError as error:
+                if not has_parts:
+                    raise
+                left_out.append(f"{part} of images: {error}")
     return inputs, left_out

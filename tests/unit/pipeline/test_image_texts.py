@@ -21,12 +21,14 @@ from pipeline.image_texts import PROMPT, image_token_id
 from pipeline.images import png_to_array
 from pipeline.models import LoadedModel
 from pipeline.records import Corpus
+from pipeline.store import Store
 from pipeline.tokens import prepare_inputs
-from pipeline.verify import verify
+from pipeline.verify import story, verify
 from tests.unit.pipeline.tiny_image_texts import (
     drop_processor,
     save_idefics,
     save_llava,
+    save_llava_next,
     save_paligemma,
 )
 from tests.unit.pipeline.tiny_models import load_tiny, snapshot, source_of
@@ -36,6 +38,7 @@ SAVERS: dict[str, Callable[[Path], None]] = {
     "full": lambda folder: save_llava(folder, strategy="full"),
     "idefics": save_idefics,
     "paligemma": save_paligemma,
+    "next": save_llava_next,
     "old": lambda folder: save_llava(folder, patch_size=4),
 }
 GRID = (4, 4)
@@ -219,6 +222,19 @@ def test_tokens_that_are_no_grid_are_refused(loaded: Callable[[str], LoadedModel
         prepare_inputs(loaded("old"), _images(), seed=0, part="decoder")
 
 
+def test_tiles_are_refused_and_texts_still_verified(
+    hub: Path, loaded: Callable[[str], LoadedModel], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"pixels of shape \(1, 5, 3, 32, 32\) of one image"):
+        prepare_inputs(loaded("next"), _images(), seed=0, part="decoder")
+    found = verify("tiny/next", Store(tmp_path), hub_cache=hub, device="cpu")
+    assert [row["kind"] for row in found["layers"]] == ["self", "self"]
+    assert [reason.split(":")[0] for reason in found["left_out"]] == [
+        "encoder of images", "decoder of images",
+    ]  # fmt: skip
+    assert story(found)[-1].startswith("left out: decoder of images")
+
+
 def test_a_model_without_a_processor_is_refused(loaded: Callable[[str], LoadedModel]) -> None:
     with pytest.raises(InputError, match="processor"):
         prepare_inputs(loaded("bare"), _images(), seed=0, part="decoder")
@@ -233,8 +249,6 @@ def test_too_long_a_caption_is_refused_by_the_name_of_its_image(
 
 
 def test_verify_shows_encoder_and_decoder_or_says_why_not(hub: Path, tmp_path: Path) -> None:
-    from pipeline.store import Store
-
     store = Store(tmp_path)
     found = verify("tiny/llava", store, hub_cache=hub, device="cpu")
     assert [row["kind"] for row in found["layers"]] == [*["self"] * 2, *["encoder"] * 2,

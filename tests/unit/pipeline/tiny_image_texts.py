@@ -16,6 +16,10 @@ from transformers import (
     LlamaConfig,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextImageProcessorPil,
+    LlavaNextProcessor,
     LlavaProcessor,
     PaliGemmaConfig,
     PaliGemmaForConditionalGeneration,
@@ -106,6 +110,28 @@ def save_paligemma(folder: Path) -> None:
     )  # fmt: skip
     PaliGemmaForConditionalGeneration(config).save_pretrained(folder)
     processor.save_pretrained(folder)
+
+
+def save_llava_next(folder: Path) -> None:
+    """Save a LLaVA-NeXT, which sees an image once whole and once in tiles."""
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tokenizer(folder, "<image>")
+    tiles = [[32, 64], [64, 32], [64, 64]]
+    config = LlavaNextConfig(
+        text_config=LlamaConfig(**_text(tokenizer)),
+        vision_config=CLIPVisionConfig(**VISION),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_grid_pinpoints=tiles,
+    )
+    LlavaNextForConditionalGeneration(config).save_pretrained(folder)
+    LlavaNextProcessor(
+        LlavaNextImageProcessorPil(
+            size={"shortest_edge": 32}, crop_size=SQUARE, image_grid_pinpoints=tiles, **MEAN
+        ),
+        tokenizer, patch_size=8, vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)  # fmt: skip
 
 
 def drop_processor(folder: Path) -> None:
