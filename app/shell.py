@@ -71,7 +71,8 @@ def _header() -> Component:
                 ],
                 id=ids.PART_FIELD, hidden=True,
                 title="what attends to what: encoder or decoder tokens among themselves, or "
-                "decoder tokens (queries) to encoder tokens (keys)",
+                "decoder tokens (queries) to encoder tokens (keys); of a decoder that is shown "
+                "images, its encoder of images, or the decoder with image and text",
             ),
             html.Span(id=ids.STATE_PILL, className="qk-pill", role="status"),
             html.Button(

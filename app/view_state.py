@@ -26,7 +26,7 @@ from pipeline.specs import (
 ENCODINGS = (
     "type", "position", "position_mod_5", "punctuation", "norm", "token_length",
     "sequence_length", "token_frequency", "part_of_speech", "picture", "row", "column", "hue",
-    "brightness", "angle", "label",
+    "brightness", "angle", "label", "token_kind",
     *(f"field_{i}" for i in range(20)),
 )  # fmt: skip
 CHOICES: dict[str, tuple[Any, ...]] = {

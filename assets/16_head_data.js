@@ -11,8 +11,8 @@
   const said_by_card = ["type", "position", "position_mod_5", "norm", "picture", "row", "column"];
 
   /**
-   * Return the words around a token as running text.
-   * @param {{text: string[], sequence: number[]}} tokens
+   * Return the words around a token as running text; patches are no words.
+   * @param {{text: string[], sequence: number[], row?: number[]}} tokens
    * @param {number} token
    * @param {number} reach tokens shown on each side
    * @returns {{before: string, marked: string, after: string}} with an ellipsis where it is cut
@@ -21,7 +21,7 @@
     const is_same = (other) => tokens.sequence[other] === tokens.sequence[token];
     const around = (from, to) => {
       const pieces = [];
-      for (let i = from; i < to; i += 1) if (is_same(i)) pieces.push(i);
+      for (let i = from; i < to; i += 1) if (is_same(i) && !(tokens.row?.[i] >= 0)) pieces.push(i);
       return pieces;
     };
     const before = around(token - reach, token);
@@ -211,6 +211,12 @@
       const side = this.owners.is_key[index] ? "key" : "query";
       const { sequence, position } = this.tokens;
       return { point, token, side, sequence: sequence[token], position: position[token] };
+    }
+
+    /** Whether a token is a word of a text, also one that stands with an image. */
+    is_word(token) {
+      const { row, special } = this.tokens;
+      return !this.is_image || (row[token] < 0 && special[token] === 0);
     }
 
     /** Return the patch of a token in its image: pixels, or null where there is none. */

@@ -154,7 +154,7 @@
       lines.splice(1, 0, `${what}row ${tokens.row[token]}, column ${tokens.column[token]}`);
     }
     const content = [make_patch(data.is_image ? data.patch_of(token) : null), title,
-      ...lines.map((line) => make("p", "", line)), data.is_image ? null : sentence(tokens, token)];
+      ...lines.map((line) => make("p", "", line)), data.is_word(token) ? sentence(tokens, token) : null];
     return content.filter((part) => part !== null);
   }
 

@@ -231,15 +231,21 @@
     draw_labels(context, placed) {
       const { near, terms, all } = this.sets;
       const in_sequence = near !== null && !this.options.selected;
-      // The patches of an image are their own labels, and too many for words.
-      if (!this.options.labels && (!in_sequence || this.data.is_image)) return [];
+      if (!this.options.labels && !in_sequence) return [];
       const { width, height } = this.size;
       const text_of = (index) => this.label_of(index, in_sequence);
       const wanted = head_overlay.labels_in_sight(
-        placed, near ?? terms?.[0]?.chosen ?? all, this.size, text_of);
+        placed, this.to_label(near ?? terms?.[0]?.chosen ?? all), this.size, text_of);
       const most = in_sequence ? Infinity : head_overlay.labels_most(width, height);
       const gap = this.extent + 3;
       return head_overlay.draw_labels(context, wanted, { width, height, gap, most }, this.colours);
+    }
+
+    /** The patches of an image are their own labels, and too many for words, unless asked for. */
+    to_label(indices) {
+      const { data } = this;
+      if (this.options.labels || !data.is_image) return indices;
+      return indices.filter((index) => data.is_word(data.owners.token[index]));
     }
 
     label_of(index, with_position) {

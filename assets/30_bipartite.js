@@ -24,14 +24,15 @@
 
   /**
    * Mark the tokens that are pieces of a longer word: `##ing`, or, where words begin with a
-   * space, letters without one.
-   * @param {{text: string, special: boolean}[]} tokens
+   * space, letters without one. Special tokens and patches are no pieces.
+   * @param {{text: string, special: boolean, is_patch?: boolean}[]} tokens
    * @returns {boolean[]} (n_tokens)
    */
   function word_pieces(tokens) {
     const is_spaced = tokens.some(({ text, special }) => !special && /^ \S/u.test(text));
     const continues = tokens.map(({ text, special }, i) => {
       if (special || i === 0 || tokens[i - 1].special) return false;
+      if (tokens[i].is_patch || tokens[i - 1].is_patch) return false;
       if (/^##./u.test(text)) return true;
       const touches_letters = /[\p{L}\p{N}]$/u.test(tokens[i - 1].text);
       return is_spaced && touches_letters && /^[\p{L}\p{N}]/u.test(text);

@@ -53,8 +53,9 @@
     }
 
     make_column(side, name) {
-      const { text, special, segment } = this.sides[side];
-      const tokens = text.map((one, i) => ({ text: one, special: special[i] === 1 }));
+      const { text, special, segment, patch } = this.sides[side];
+      const tokens = text.map((one, i) => (
+        { text: one, special: special[i] === 1, is_patch: patch?.[i] === 1 }));
       const pieces = word_pieces(tokens);
       const column = make("div", `qk-lines-column qk-of-${side}`, "", { role: "group", "aria-label": name });
       this.cells[side] = tokens.map((token, position) => {

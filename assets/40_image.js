@@ -60,9 +60,10 @@
     return opaque > 0 ? Math.min(weight / opaque, 1) : 0;
   }
 
-  /** Say where a token is: the place of a patch and its label, the name of a special token. */
-  function place_name({ text, row, column, label }) {
-    if (row < 0) return qk_atlas.attention.visible_text(text);
+  /** Say where a token is: the place of a patch and its label, the name of a special token, a word. */
+  function place_name({ text, row, column, label, special = true }) {
+    const name = qk_atlas.attention.visible_text(text);
+    if (row < 0) return special ? name : `“${name}”`;
     return `row ${row}, column ${column}${label ? ` (${label})` : ""}`;
   }
 

@@ -28,6 +28,7 @@
     arrow: "to another patch", circle: "to itself", square: "to a special token",
     triangle: "from a special token",
   };
+  const words_too = { square: "to a word", triangle: "from a word" };
 
   /** Return what the user has chosen in the tools, with defaults for what is not said. */
   function chosen(kept) {
@@ -36,8 +37,8 @@
   }
 
   /** Say what is shown. */
-  function note_of({ mode, threshold, side, token }) {
-    if (mode === "patch" && !token) return "Click a patch to see where it attends.";
+  function note_of({ mode, threshold, side, token, of_any }) {
+    if (mode === "patch" && !token) return `Click ${of_any} to see where it attends.`;
     const name = token && place_name(token);
     const does = side === "query" ? "what it attends to" : "who attends to it";
     if (mode === "patch") return `${side} at ${name}: ${does}`;
@@ -133,24 +134,25 @@
     }
   }
 
-  function glyph_of(kind) {
+  function glyph_of(kind, words) {
     const svg = make_svg("svg", { viewBox: "0 0 16 16", class: "qk-glyph", "aria-hidden": "true" });
     svg.append(...glyphs[kind].map(([tag, attributes]) => make_svg(tag, attributes)));
     const entry = make("span", "qk-glyph-entry", "");
-    entry.append(svg, make("span", "", glyph_words[kind]));
+    entry.append(svg, make("span", "", words));
     return entry;
   }
 
   /** What opacity, width and shapes stand for, with numbers. */
   class Legend {
-    constructor() {
+    constructor(has_words) {
+      const words = has_words ? { ...glyph_words, ...words_too } : glyph_words;
       this.least = make("span", "", "0");
       this.end = make("span", "");
       this.mark = make("span", "qk-bar-mark");
       this.words = make("div", "qk-bar-text");
       this.ramp = make("span", "qk-ramp");
       this.ramp.append(this.mark);
-      this.entries = Object.keys(glyphs).map((kind) => [kind, glyph_of(kind)]);
+      this.entries = Object.keys(glyphs).map((kind) => [kind, glyph_of(kind, words[kind])]);
       this.shapes = make("div", "qk-glyphs");
       this.shapes.append(...this.entries.map(([, entry]) => entry));
       this.element = make("div", "qk-colour-bar");

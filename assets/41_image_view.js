@@ -14,7 +14,7 @@
   const { arrivals, faintest, flows_at, share_of, strong_flows, strongest_keys } = qk_atlas.image_flows;
   const { make } = qk_atlas.stage;
   const { Panel, fill_table, load_weights, mount } = qk_atlas.panel;
-  const { image_tools } = qk_atlas;
+  const { image_tools, image_words } = qk_atlas;
 
   /** Return a place as "row, column", for tables. */
   function short_name({ text, row, column, label }) {
@@ -61,10 +61,12 @@
         on_pick: (position) => this.pick_position(position),
         picked: () => this.picked?.position,
       });
-      this.boxes = new image_tools.Boxes(this.tokens, this.stage.handlers);
-      const row = make("div", "qk-image-row");
+      const has_words = image_words.has_words(this.tokens);
+      this.of_any = has_words ? "a patch or a word" : "a patch";
+      this.boxes = new (has_words ? image_words.Words : image_tools.Boxes)(this.tokens, this.stage.handlers);
+      const row = make("div", has_words ? "qk-image-column" : "qk-image-row");
       row.append(this.stage.element, this.boxes.element);
-      this.legend = new image_tools.Legend();
+      this.legend = new image_tools.Legend(has_words);
       this.readout = make("p", "qk-readout");
       this.table = make("table", "qk-table");
       this.more = make("button", "qk-button", "", { type: "button" });
@@ -175,7 +177,7 @@
       const { picked, side, told, largest, opaque, range, n_left_out } = this;
       const { mode, threshold, contrast } = this.options;
       this.note.textContent = image_tools.note_of(
-        { mode, threshold, side, token: picked && this.tokens[picked.position] });
+        { mode, threshold, side, token: picked && this.tokens[picked.position], of_any: this.of_any });
       const n_rows = mode === "flows" ? this.tokens.length : this.stage.positions.length;
       this.legend.draw({
         mode, contrast, largest, opaque, range, is_shown: this.shows_flows || picked !== null,
@@ -194,7 +196,7 @@
     /** Return what is said of the place below the pointer. */
     reading() {
       const { hot, picked, values } = this;
-      if (!hot) return picked || this.shows_flows ? "Point at a patch to read its weights." : "";
+      if (!hot) return picked || this.shows_flows ? `Point at ${this.of_any} to read its weights.` : "";
       const name = `${hot.side} at ${place_name(this.tokens[hot.position])}`;
       if (!this.shows_flows) {
         const has_weight = picked && hot.side !== picked.side;

@@ -151,7 +151,9 @@
         return;
       }
       const body = new FormData();
-      body.append("model", this.config.model);
+      const { model, part } = this.config;
+      body.append("model", model);
+      if (part) body.append("part", part);
       body.append("image", file);
       this.submit("image", { method: "POST", body });
     }

@@ -88,6 +88,7 @@
     };
     put(id, kind, config, { picked: place, theme },
       (event) => on_panel_event(event, view.sequence, first));
+    qk_atlas.kind.offer(qk_atlas.views[id], atlas, () => qk_atlas.pages.draw_again());
   }
 
   function on_panel_event({ type, side, position }, sequence, first) {

@@ -41,6 +41,7 @@
     };
     detail.put(sentence_id, "bipartite", config, { picked: place, theme: state.theme },
       (event) => on_event(event, sequence, sides));
+    qk_atlas.kind.offer(qk_atlas.views[sentence_id], atlas, () => qk_atlas.pages.draw_again());
     shown = { state, sides };
     if (!sides.query.length) return;
     const token = place && sides[place.side][place.position];
@@ -66,9 +67,10 @@
    */
   function sentence_config(of, { tokens, sides, facts }) {
     const { label } = tokens.sequences[of.sequence] ?? {};
+    const is_patch = (token) => tokens.row?.[token] >= 0;
     const of_side = named((side) => sides[side].map((token) => ({
-      text: tokens.text[token], special: tokens.special[token] === 1,
-      segment: tokens.segment[token],
+      text: is_patch(token) ? `▦${tokens.row[token]},${tokens.column[token]}` : tokens.text[token],
+      special: tokens.special[token] === 1, segment: tokens.segment[token], is_patch: is_patch(token),
     })));
     return {
       ...common_config(of, facts), ...addresses(of), sides: of_side, tokens: of_side.query,

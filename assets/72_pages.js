@@ -125,7 +125,7 @@
     qk_atlas.placed.show_again();
     show_quality(state);
     show_selection();
-    const show_sequence = atlas.modality === "image" ? detail.show_image : sentence.show;
+    const show_sequence = qk_atlas.kind.kind_of(atlas) === "image" ? detail.show_image : sentence.show;
     show_sequence(state, () => now === state, about_of).catch((error) => console.warn(error));
     show_mean();
   }
@@ -240,10 +240,7 @@
   }
 
   function on_map_event({ type, token, side, sequence, position, points, ...made }) {
-    if (type === "select") {
-      select(points);
-      return;
-    }
+    if (type === "select") return select(points);
     if (type === "made") {
       qk_atlas.views["head-view"].data.frame = made.frame;
       qk_atlas.views["head-bar"]?.set({ quality: made.quality, n_selected: made.n_points });
@@ -251,16 +248,13 @@
       show_selection();
       return;
     }
-    if (type === "pick") {
-      pick(token === null ? null : { sequence, position, side });
-      return;
-    }
+    if (type === "pick") return pick(token === null ? null : { sequence, position, side });
     if (type === "hover_live") {
       const hot = token === null ? null : { side, position: token };
       qk_atlas.views["live-sentence-view"]?.set({ hot });
       return;
     }
-    const [id] = panel_kinds[now.atlas.modality];
+    const [id] = panel_kinds[qk_atlas.kind.kind_of(now.atlas)];
     tokens_of(now.atlas).then((tokens) => {
       const here = token !== null && tokens.sequence[token] === now.view.sequence;
       const hot = here ? { side, position: tokens.position[token] } : null;
@@ -290,11 +284,13 @@
       drop("sentence-view", "aggregate-view", "image-view", "selection-view");
       return;
     }
-    const [other] = panel_kinds[atlas.modality === "text" ? "image" : "text"];
+    const [other] = panel_kinds[qk_atlas.kind.kind_of(atlas) === "text" ? "image" : "text"];
     drop(other);
     if (page === "matrix") show_matrix(state);
     else show_head(state);
   }
 
-  qk_atlas.pages = { place: () => now.view, draw, go_to, open_head, pick, turn_to };
+  const place = () => now.view;
+  const draw_again = () => now && draw(now);
+  qk_atlas.pages = { place, draw, draw_again, go_to, open_head, pick, turn_to };
 })();

@@ -122,7 +122,7 @@ def _add_build_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--device", default="auto", help=" | ".join(DEVICES))
     add("--column", help="column of a CSV, TSV or JSON lines file")
-    add("--part", help=f"of an encoder-decoder model: {' | '.join(PARTS)} (default encoder)")
+    add("--part", help=f"of a model of several parts: {' | '.join(PARTS)} (default encoder)")
     add("--rotary", default="after", help=f"vectors after or before it: {' | '.join(ROTARY)}")
     add("--segmentation", metavar="HUB_ID|FOLDER", help="model that labels the patches of images")
     add("--json", action="store_true", help="one JSON object on stdout")

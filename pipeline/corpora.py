@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipeline.captions import caption_file, read_captions
 from pipeline.decoder import Decoder
 from pipeline.errors import InputError
 from pipeline.images import MAX_SIDE, upright_size
 from pipeline.label_files import MASK_FOLDER, is_mask, read_label_maps
-from pipeline.records import Corpus
+from pipeline.records import CAPTION, Corpus
 from pipeline.samples import CorpusInfo
 from pipeline.samples.catalogue import SAMPLES
 from pipeline.text_files import read_bytes, read_rows
@@ -47,7 +48,8 @@ def load_corpus(name: str, *, column: str | None = None) -> Corpus:
     - any other text file: one text a line;
     - a folder with `.png`, `.jpg`, `.jpeg` or `.webp` files, sorted by name, each image reduced to
       at most 1,024 px on its longer side. If it has none but has subfolders, their images are
-      taken, and the column `folder` names the subfolder. Hidden files are ignored.
+      taken, and the column `folder` names the subfolder. Where `cat.txt` lies beside `cat.png`, it
+      is its caption, in the column `caption`. Hidden files are ignored.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def _load_images(folder: Path) -> Corpus:
     paths = _find_images(folder)
     images: dict[Path, bytes] = {}
     sizes: dict[Path, tuple[int, int]] = {}
-    left_out: list[str] = _others(folder)
+    left_out: list[str] = _others(folder, paths)
     n_bytes = 0
     with Decoder() as decoder:
         for path in paths:
@@ -206,6 +208,9 @@ def _load_images(folder: Path) -> Corpus:
     if label_maps is not None:
         left_out += label_maps.notes
         label_maps = label_maps if any(label_maps.maps) else None
+    captions, faults = read_captions(images)
+    columns = {"folder": tuple(_show(path.parent.name) for path in images)} if nested else {}
+    columns |= {CAPTION: tuple(captions.get(path, "") for path in images)} if captions else {}
     return Corpus(
         _show(folder.name),
         "image",
@@ -213,18 +218,19 @@ def _load_images(folder: Path) -> Corpus:
         _OWN_LICENCE,
         images=tuple(images.values()),
         labels=tuple(_show(path.relative_to(folder)) for path in images),
-        columns={"folder": tuple(_show(path.parent.name) for path in images)} if nested else {},
-        left_out=tuple(left_out),
+        columns=columns,
+        left_out=(*left_out, *faults),
         label_maps=label_maps,
     )
 
 
-def _others(folder: Path) -> list[str]:
+def _others(folder: Path, images: list[Path]) -> list[str]:
     """Say which files beside the images are not read: texts, and pictures of other formats."""
+    captions = {caption_file(image) for image in images}
     names = sorted(
         path.name for path in folder.iterdir()
         if path.is_file() and not path.name.startswith(".")
-        if path.suffix.lower() not in (*IMAGE_SUFFIXES, ".json")
+        if path.suffix.lower() not in (*IMAGE_SUFFIXES, ".json") and path not in captions
     )  # fmt: skip
     if not names:
         return []

@@ -44,6 +44,14 @@ IMAGE = {
     "angle": ("angle of the pattern in the patch", "cyclic"),
     "norm": ("norm of the vector", "sequential"),
 }
+# Of a decoder that is shown images, whose sequences also hold text.
+IMAGE_TEXT = {
+    "type": IMAGE["type"],
+    "token_kind": ("patch or word", "discrete"),
+    "position": TEXT["position"],
+} | IMAGE
+MIDDLE_GREY = 4 * 32 + 4 * 4 + 2  # of what has no colour: no hole in the map, dark or light
+TOKEN_KINDS = ("patch", "word", "special token")
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,10 @@ class Encoding:
 
 def list_encodings(capture: Capture) -> dict[str, tuple[str, str]]:
     """Return name -> (words, ramp) of all encodings that a capture has, in order of the menu."""
-    known = IMAGE if capture.tokens.grid else TEXT
+    known = TEXT
+    if capture.tokens.grid:
+        has_words = bool(((capture.tokens.row < 0) & ~capture.tokens.is_special).any())
+        known = IMAGE_TEXT if has_words else IMAGE
     if not can_tag():
         known = {name: meaning for name, meaning in known.items() if name != "part_of_speech"}
     fields = list(_fields(capture))[:MAX_FIELDS]
@@ -101,6 +112,12 @@ def _position(capture: Capture) -> Encoding:
     last = np.diff(tokens.sequence_offset)[tokens.sequence_index] - 1
     share = tokens.token_index / np.maximum(last, 1)
     return Encoding("sequential", share, ("first", "half way", "last of its sequence"))
+
+
+def _token_kind(capture: Capture) -> Encoding:
+    tokens = capture.tokens
+    kinds = np.where(tokens.row >= 0, 0.0, np.where(tokens.is_special, 2.0, 1.0))
+    return Encoding("discrete", kinds, TOKEN_KINDS)
 
 
 def _position_mod_5(capture: Capture) -> Encoding:
@@ -182,7 +199,8 @@ def _patch_colours(capture: Capture, name: str) -> Encoding:
     colours = mean_colours(capture)
     if name == "picture":
         red, green, blue = (np.rint(colours.T * np.array([[7], [7], [3]]))).astype(np.float64)
-        return Encoding("picture", red * 32 + green * 4 + blue)
+        values = red * 32 + green * 4 + blue
+        return Encoding("picture", np.where(np.isnan(values), MIDDLE_GREY, values))
     if name == "brightness":
         words = ("black", "middle grey", "white")
         return Encoding("sequential", brightness(colours), words)
@@ -228,5 +246,5 @@ _MAKERS = {
     "position": _position, "position_mod_5": _position_mod_5, "punctuation": _punctuation,
     "token_length": _token_length, "sequence_length": _sequence_length,
     "token_frequency": _token_frequency, "part_of_speech": _part_of_speech, "row": _row,
-    "column": _column,
+    "column": _column, "token_kind": _token_kind,
 }  # fmt: skip

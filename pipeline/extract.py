@@ -69,7 +69,7 @@ class LayerChecks:
             not finite, or cannot be rebuilt.
         """
         if not self.batch.fits(call):
-            if self._inputs.part == "self":
+            if self._inputs.is_alone:
                 refuse_shape(call, self.batch)
             return
         if call.module not in self.checked:

@@ -102,6 +102,7 @@ def seen_images(loaded: LoadedModel, inputs: ModelInputs, start: int, end: int) 
     """
     sequences = range(len(inputs.images))[start:end]
     values = inputs.batch(loaded, sequences)["pixel_values"].numpy()
-    rows, columns = inputs.table.grid or (0, 0)
-    height, width = (count * patch_side(loaded) for count in (rows, columns))
+    values = values.reshape(len(values), *values.shape[-3:])
+    side = patch_side(loaded)
+    height, width = (length // side * side for length in values.shape[-2:])
     return [array_to_png(image[:height, :width]) for image in seen(loaded, values)]

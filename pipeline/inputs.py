@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.images import png_to_array
 from pipeline.layers import Batch
@@ -34,8 +35,11 @@ class ModelInputs:
         arrays that are all alike; empty for images.
     pad_token_id : filler of shorter sequences in a batch; the attention mask hides it.
     images : for images, the corpus files (PNG); empty for text.
+    texts, processor : of images in texts, what each is shown with, and transformers' processor of
+        the model, which makes all that it receives.
+    inside : beginning of the names of the modules whose attention is meant; "" for all.
     n_truncated : texts that were cut to the length the model allows.
-    part : "self", or of an encoder-decoder model "encoder", "decoder" or "cross".
+    part : "self", or of a model of several parts "encoder", "decoder" or "cross".
     query_tokens, key_tokens : int64 numbers of the tokens that ask and that are attended to; None
         for all.
     """
@@ -49,6 +53,14 @@ class ModelInputs:
     part: str = "self"
     query_tokens: Int64 | None = None
     key_tokens: Int64 | None = None
+    texts: tuple[str, ...] = ()
+    processor: Any = None
+    inside: str = ""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether what is run reads nothing but these tokens, so that every call is about them."""
+        return self.part == "self" or bool(self.images and self.part == "encoder")
 
     @property
     def query_lengths(self) -> Int64:
@@ -73,6 +85,10 @@ class ModelInputs:
 
     def batch(self, loaded: LoadedModel, sequences: Sequence[int]) -> dict[str, Any]:
         """Return the arguments of one forward pass: tensors padded on the right, on the CPU."""
+        if self.processor is not None:
+            pictures = [[Image.fromarray(png_to_array(self.images[i]))] for i in sequences]
+            texts = [self.texts[i] for i in sequences]
+            return processed(self.processor, texts, pictures)
         if self.images:
             arrays = [png_to_array(self.images[i]) for i in sequences]
             return {"pixel_values": torch.from_numpy(pixels(loaded, arrays))}
@@ -100,7 +116,20 @@ class ModelInputs:
             widths = [features["decoder_input_ids"].shape[1]] * 2
             if self.part == "cross":
                 widths[1] = features["input_ids"].shape[1]
-        return Batch(sequences, lengths[0], lengths[1], widths[0], widths[1], device)
+        return Batch(
+            sequences, lengths[0], lengths[1], widths[0], widths[1], device, self.inside
+        )  # fmt: skip
+
+
+def processed(
+    processor: Any, texts: list[str], pictures: list[list[Image.Image]]
+) -> dict[str, Any]:
+    """Return what a model receives of images in texts: tensors padded on the right, on the CPU."""
+    made = processor(text=texts, images=pictures, padding=True, return_tensors="np")
+    return {
+        name: torch.from_numpy(np.asarray(values)) for name, values in made.items()
+        if name != "labels"  # for training only
+    }  # fmt: skip
 
 
 def plan_batches(lengths: NDArray[np.int64], *, n_heads: int) -> list[list[int]]:

@@ -42,13 +42,11 @@ class Inspection:
         tokens = self._capture_of(key).tokens
         labels = self._capture_of(key).record["corpus"]["labels"]
         offset = tokens.sequence_offset
-        is_text = tokens.grid is None
+        is_no_word = tokens.is_special | (tokens.row >= 0)
         return [
             {
                 "label": label,
-                "words": preview(tokens.token_text, tokens.is_special, start, end)
-                if is_text
-                else "",
+                "words": preview(tokens.token_text, is_no_word, start, end),
                 "length": int(end - start),
             }
             for label, start, end in zip(labels, offset, offset[1:], strict=False)
@@ -233,6 +231,7 @@ def _side(capture: Capture, tokens: Int64 | None, rows: slice) -> dict[str, Any]
     return {
         "text": [table.token_text[token] for token in chosen],
         "special": table.is_special[chosen].astype(int).tolist(),
+        "patch": (table.row[chosen] >= 0).astype(int).tolist(),
         "segment": _segments(table.segment[chosen], table.is_special[chosen]),
         "position": table.token_index[chosen].tolist(),
     }

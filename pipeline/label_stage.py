@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.captured import Capture
 from pipeline.errors import InputError
-from pipeline.images import png_to_labels
+from pipeline.images import png_to_array, png_to_labels
 from pipeline.patch_labels import (
     NO_LABEL,
     PatchLabels,
@@ -20,8 +20,7 @@ from pipeline.patch_labels import (
     read_labels,
 )
 from pipeline.records import LabelMaps, Progress
-from pipeline.sampling import choose_sequences
-from pipeline.specs import MAX_TOKENS, digest
+from pipeline.specs import digest
 from pipeline.stages import DTYPE, Request
 
 if TYPE_CHECKING:  # it imports torch
@@ -81,16 +80,14 @@ def _label(
     loaded: LoadedModel, request: Request, capture: Capture, maps: LabelMaps
 ) -> tuple[list[Int64 | None], list[str]]:
     """Return the classes of the patches of each captured image, and why some have none."""
-    from pipeline.image_inputs import patch_side
-
     grid = capture.tokens.grid or (1, 1)
-    lengths = np.diff(capture.tokens.sequence_offset)
-    given = np.full(len(maps.maps), int(lengths[0]), dtype=np.int64)
-    # The same choice that the capture made.
-    chosen = choose_sequences(given, max_tokens=MAX_TOKENS, seed=request.spec.seed)
+    # The side of what a token stands for, which may be several patches.
+    side = png_to_array(capture.image(0)).shape[1] // grid[1]
+    place = {label: number for number, label in enumerate(request.corpus.labels)}
     found: list[Int64 | None] = []
     notes = []
-    for sequence in chosen.tolist():
+    for label in capture.record["corpus"]["labels"]:
+        sequence = place[label]
         png = maps.maps[sequence]
         if not png:
             found.append(None)
@@ -101,7 +98,7 @@ def _label(
             found.append(None)
             notes.append(f"image {request.corpus.labels[sequence]!r} has no labels: {error}")
             continue
-        found.append(majority(seen, grid, patch_side(loaded)))
+        found.append(majority(seen, grid, side))
     return found, notes
 
 

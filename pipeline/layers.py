@@ -34,6 +34,7 @@ class Batch:
     query_lengths, key_lengths : (n,) int64 tokens that ask and that are attended to.
     query_width, key_width : the same after padding.
     device : of the model.
+    inside : beginning of the names of the modules that read these tokens; "" for all.
     """
 
     sequences: list[int]
@@ -42,6 +43,7 @@ class Batch:
     query_width: int
     key_width: int
     device: torch.device
+    inside: str = ""
 
     @cached_property
     def query_padding(self) -> Tensor:
@@ -56,6 +58,8 @@ class Batch:
     def fits(self, call: AttentionCall) -> bool:
         """Tell whether a call is attention of these queries over these keys."""
         n = len(self.sequences)
+        if not call.module.startswith(self.inside):
+            return False
         return (call.query.shape[0], call.query.shape[2]) == (n, self.query_width) and (
             call.key.shape[0], call.key.shape[2]
         ) == (n, self.key_width)  # fmt: skip

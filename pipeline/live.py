@@ -77,14 +77,16 @@ class Live:
         ref = self._store.put_bytes(given.to_bytes(), ".json")
         return LiveSpec(model, ref, part, rotary)
 
-    def submit_image(self, model: str, data: bytes, *, owner: str) -> JobRecord:
-        """Run a vision model on a picture file; the worker decodes it."""
+    def submit_image(
+        self, model: str, data: bytes, *, owner: str, part: str | None = None
+    ) -> JobRecord:
+        """Run a vision model on a picture file; the worker decodes it. `part` as for texts."""
         if not 0 < len(data) <= MAX_IMAGE_BYTES:
             raise InputError(
                 f"picture: found a file of {len(data) / 2**20:.1f} MB, expected at most "
                 f"{MAX_IMAGE_BYTES / 2**20:.0f} MB; make it smaller first"
             )
-        return self._submit(LiveSpec(model, self._store.put_bytes(data, UPLOAD)), owner)
+        return self._submit(LiveSpec(model, self._store.put_bytes(data, UPLOAD), part), owner)
 
     def submit_sequence(self, atlas_key: str, sequence: int, *, owner: str) -> JobRecord:
         """Run the model of an atlas on one of its texts alone, so that it can be edited.

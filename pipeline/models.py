@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 # goes online; hub.py downloads, in a process of its own.
 os.environ["HF_HUB_OFFLINE"] = "1"
 from huggingface_hub import constants
-from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+from transformers import (
+    AutoImageProcessor,
+    AutoModel,
+    AutoProcessor,
+    AutoTokenizer,
+    ProcessorMixin,
+)
 from transformers.utils import logging as transformers_logging
 
 from pipeline.catalogue import (
@@ -134,6 +140,34 @@ def load(source: ModelSource, *, device: str, dtype: str, attention: str | None)
     return loaded
 
 
+def read_processor(loaded: LoadedModel) -> Any:
+    """Read what puts images into texts, around the tokeniser and image processor of a model.
+
+    Raises
+    ------
+    ModelError
+        if there is none, or it cannot be read.
+    """
+    name = loaded.source.name
+    try:
+        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            loaded.source.folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"the processor of {name}, which puts images into texts, cannot be read: {reason}"
+        ) from error
+    if not isinstance(processor, ProcessorMixin) or not hasattr(processor, "image_token"):
+        raise ModelError(
+            f"{name} has no processor that puts images into texts; expected a "
+            "processor_config.json beside its weights that names one"
+        )
+    processor.tokenizer = loaded.tokenizer
+    processor.image_processor = loaded.image_processor
+    return processor
+
+
 def pixels(loaded: LoadedModel, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """Prepare images as the model's own image processor does.
 
@@ -154,6 +188,8 @@ def pixels(loaded: LoadedModel, images: Sequence[NDArray[np.uint8]]) -> NDArray[
         images=list(images), return_tensors="np", input_data_format="channels_last"
     )["pixel_values"]
     array = np.asarray(made, dtype=np.float32)
+    if array.ndim == 5:  # pieces of images, of which each has one here
+        array = array.reshape(-1, *array.shape[2:])
     if array.ndim != 4 or array.shape[:2] != (len(images), 3):
         raise ModelError(
             f"{loaded.source.name}: its image processor makes shape {array.shape} of {len(images)} "
@@ -224,6 +260,8 @@ def _read(
             backend="pil",  # the same pixels whether torchvision is installed or not
             **local,
         )
+        if getattr(image_processor, "do_image_splitting", False):
+            image_processor.do_image_splitting = False  # the picture once, in one piece
     return LoadedModel(model.eval(), tokenizer, image_processor, source), information
 
 

@@ -15,6 +15,9 @@ from pipeline.errors import InputError
 Modality = Literal["text", "image"]
 Int64 = NDArray[np.int64]
 
+# Column of a corpus of images that says what each is shown with to a model of images in texts.
+CAPTION = "caption"
+
 
 @dataclass(frozen=True)
 class LabelMaps:
@@ -102,7 +105,8 @@ class Corpus:
         digest = hashlib.sha256(self.modality.encode())
         pairs = self.text_pairs or ("",) * len(self.texts)
         parts = [p.encode() for both in zip(self.texts, pairs, strict=True) for p in both]
-        for part in parts or self.images:
+        captions = self.columns.get(CAPTION, ()) if self.modality == "image" else ()
+        for part in (*parts, *self.images, *(str(text).encode() for text in captions)):
             digest.update(len(part).to_bytes(8, "little") + part)
         return digest.hexdigest()
 

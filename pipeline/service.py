@@ -28,12 +28,13 @@ from pipeline.jobs import JobTable
 from pipeline.live import Live
 from pipeline.map_view import MapView, read_map_view
 from pipeline.orders import read_orders
+from pipeline.parts import parts_to_choose, usual_atlas
 from pipeline.patch_labels import PatchLabels, encode_labels, read_labels
 from pipeline.placement import Placements
 from pipeline.report import HeadReport, judge, report_head
 from pipeline.search import Found, find_tokens
 from pipeline.selections import Selections
-from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS, ROTARY
+from pipeline.specs import DEFAULT_GUIDANCE, DEFAULT_NEIGHBOURS, PARTS
 from pipeline.store import Store
 from pipeline.wanted import prefer_heads
 from pipeline.weights import Weights
@@ -99,21 +100,15 @@ class Service:
     ) -> Atlas | None:
         """Return the newest atlas of a model and a corpus by name, None if there is none.
 
-        Vectors are those that the softmax receives. The part counts for encoder-decoder models
-        only: others have one.
+        Vectors are those that the softmax receives. The part counts where there are several.
         """
-        wanted = (model, corpus, normalisation)
-        for record in self.atlases():
-            names = (record["model"], record["corpus"], record["normalisation"])
-            usual = record["part"] in (part, "self") and record["rotary"] == ROTARY[0]
-            if names == wanted and usual:
-                return self.atlas(record["key"])
-        return None
+        names = (model, corpus, normalisation)
+        record = usual_atlas(self.atlases(), names, part)
+        return None if record is None else self.atlas(record["key"])
 
-    def has_parts(self, model: str) -> bool | None:
-        """Tell whether a model is an encoder-decoder model; None until an atlas of it is there."""
-        found = [record["part"] for record in self.atlases() if record["model"] == model]
-        return found[0] in PARTS if found else None
+    def parts(self, model: str, corpus: str) -> tuple[str, ...] | None:
+        """Return the parts of a model to choose from; see `parts_to_choose`."""
+        return parts_to_choose(self.atlases(), model, corpus)
 
     def atlas(self, key: str) -> Atlas:
         """Open an atlas by its id.

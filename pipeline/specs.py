@@ -53,7 +53,8 @@ class AtlasSpec:
     seed : of every random step.
     device : "auto", "cpu" or "cuda".
     column : column of a CSV, TSV or JSON lines file; None lets the reader choose.
-    part : of an encoder-decoder model "encoder" (also for None), "decoder" or "cross".
+    part : of an encoder-decoder model "encoder" (also for None), "decoder" or "cross"; of a model
+        that is shown images in texts the "encoder" of images (also for None) or the "decoder".
     rotary : queries and keys "after" the rotary embedding, or "before" it.
     segmentation : a semantic segmentation model that labels the patches of images; None for the
         masks that come with the images, if any.

@@ -17,7 +17,8 @@ from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelSource
 from pipeline.heads import MapSet
 from pipeline.normalise import choose_normalisation
-from pipeline.records import Corpus, Progress
+from pipeline.parts import parts_beside
+from pipeline.records import CAPTION, Corpus, Progress
 from pipeline.sampling import N_PAIRS, draw_order, sample_pairs
 from pipeline.specs import AtlasSpec, atlas_key, capture_key, map_key
 from pipeline.store import Store
@@ -192,6 +193,7 @@ def atlas_stage(request: Request, capture: Capture, clock: Clock, report: Report
         "limit": request.spec.limit,
         "seed": request.spec.seed,
         "part": capture.record["part"],
+        "parts": parts_beside(capture.record["part"], capture.record["corpus"]["modality"]),
         "rotary": request.spec.rotary,
         "created_s": time.time(),
         "scale": [scale for scale, _, _ in layers],
@@ -264,7 +266,10 @@ def _corpus_facts(
 
 
 def _target(corpus: Corpus) -> str:
-    """Say what an encoder-decoder model was given to decode."""
+    """Say what a model was given to decode."""
+    if corpus.modality == "image":
+        what = "its caption" if CAPTION in corpus.columns else "a question"
+        return f"each image and {what}"
     return "the second text of each pair" if corpus.text_pairs else "the same text as the source"
 
 

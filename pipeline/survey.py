@@ -77,7 +77,7 @@ def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
                 check_finite(call)
                 seen[call.module] = call.rotation
                 finder.expect(call)
-            elif inputs.part == "self":
+            elif inputs.is_alone:
                 refuse_shape(call, batch)
 
         expected = _own(tower, features)
@@ -141,6 +141,8 @@ def forward(tower: Any, features: dict[str, Tensor]) -> Tensor:
 def expected_layers(tower: Any, part: str) -> int:
     """Return how many layers of a model have attention, by its configuration."""
     config = tower.config
+    if not config.is_encoder_decoder:
+        config = config.get_text_config()
     if part in ("decoder", "cross"):
         for name in ("num_decoder_layers", "decoder_layers", "num_hidden_layers"):
             if getattr(config, name, None):

@@ -52,7 +52,7 @@ def read_rows(path: Path) -> Rows:
     InputError
         If the file is empty, binary, unreadable, malformed or over one of the limits above.
     """
-    text, notes = _decode(read_bytes(path), path.name)
+    text, notes = decode_text(read_bytes(path), path.name)
     suffix = path.suffix.lower()
     if suffix == ".csv":
         rows = _split_table(text, path.name, delimiter=",", quoting=csv.QUOTE_MINIMAL)
@@ -90,7 +90,7 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def _decode(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
+def decode_text(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
     """Return the text, and a note when it was not UTF-8."""
     if not data:
         raise InputError(f"{name!r} is empty; expected a text or table with at least one line")

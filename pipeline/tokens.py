@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from pipeline.errors import InputError
 from pipeline.image_inputs import image_inputs
+from pipeline.image_texts import image_text_inputs, image_token_id
 from pipeline.inputs import ModelInputs, text_tower
 from pipeline.models import LoadedModel
 from pipeline.records import Corpus, TokenTable
@@ -29,7 +32,9 @@ def prepare_inputs(
     loaded : the model with its tokeniser or image processor.
     corpus : texts or images; more than `MAX_TOKENS` tokens are reduced to a seeded sample.
     seed : of that sample.
-    part : of an encoder-decoder model "encoder" (also for None), "decoder" or "cross".
+    part : of an encoder-decoder model "encoder" (also for None), "decoder" or "cross"; of a model
+        that is shown images in texts the "encoder" of images (also for None) or the "decoder". Its
+        texts have one part, the decoder, whichever is asked for.
 
     Raises
     ------
@@ -42,11 +47,7 @@ def prepare_inputs(
             f"corpus {corpus.name!r} holds {corpus.modality}s, but model {name!r} expects sound; "
             "an atlas can be built of texts and images only (`verify` works on sound too)"
         )
-    if part is not None and not loaded.model.config.is_encoder_decoder:
-        raise InputError(
-            f"part: found {part!r}, but model {name!r} is not an encoder-decoder model; "
-            "leave the option out"
-        )
+    _check_part(loaded, part)
     reader = loaded.tokenizer if corpus.modality == "text" else loaded.image_processor
     if reader is None:
         wanted = "images" if corpus.modality == "text" else "texts"
@@ -55,7 +56,11 @@ def prepare_inputs(
             f"expects {wanted}; choose a corpus of {wanted} or another model"
         )
     if corpus.modality != "text":
-        return image_inputs(loaded, corpus, seed)
+        if part == "decoder":
+            return image_text_inputs(loaded, corpus, seed)
+        inputs = image_inputs(loaded, corpus, seed)
+        has_parts = image_token_id(loaded) is not None
+        return replace(inputs, part="encoder") if has_parts else inputs
     if loaded.model.config.is_encoder_decoder:
         inputs = source_target_inputs(loaded, corpus, seed, part or "encoder")
     else:
@@ -67,6 +72,23 @@ def prepare_inputs(
             f"least {MIN_TOKENS}: attention between fewer shows nothing; use longer texts"
         )
     return inputs
+
+
+def _check_part(loaded: LoadedModel, part: str | None) -> None:
+    """Refuse a part that the model has not."""
+    if part is None or loaded.model.config.is_encoder_decoder:
+        return
+    name = loaded.source.name
+    if image_token_id(loaded) is None:
+        raise InputError(
+            f"part: found {part!r}, but model {name!r} is not an encoder-decoder model; "
+            "leave the option out"
+        )
+    if part == "cross":
+        raise InputError(
+            f"part: found 'cross', but model {name!r} reads images and texts in one sequence; "
+            "expected encoder (of images) or decoder (of images in texts)"
+        )
 
 
 def reads_sound(loaded: LoadedModel) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 
 from pipeline.catalogue import NeedsPreparation, find_source
 from pipeline.corpora import load_corpus
+from pipeline.errors import PipelineError
 from pipeline.extract import verify_layers
+from pipeline.image_texts import image_token_id
 from pipeline.inputs import ModelInputs
 from pipeline.models import LoadedModel, load, prepare
 from pipeline.records import Corpus
@@ -39,8 +41,9 @@ def verify(
     Returns
     -------
     `model`, `class`, `reconstruction_error_max`, `hidden_state_difference`, `route` ("interface"
-    or "fallback") and `layers`, one row a layer: `tower`, `error` (largest of its heads) and what
-    `LayerRecord` holds. Both towers and all parts of a model are there.
+    or "fallback"), `layers`, one row a layer: `tower`, `error` (largest of its heads) and what
+    `LayerRecord` holds, and `left_out`, a sentence for a part that cannot be shown. Both towers and
+    all other parts of a model are there.
 
     Raises
     ------
@@ -55,7 +58,8 @@ def verify(
         source = find_source(model, **paths, remembered=store.file_sha256)
     loaded = load(source, device=device, dtype="float32", attention=None)
     rows, differences, routes = [], [], []
-    for inputs in _inputs(loaded, text):
+    inputs_of_parts, left_out = _inputs(loaded, text)
+    for inputs in inputs_of_parts:
         layers, found = verify_layers(loaded, inputs)
         tower = type(inputs.tower(loaded)).__name__
         rows += [
@@ -70,6 +74,7 @@ def verify(
         "hidden_state_difference": max(differences),
         "route": max(routes, key=["interface", "fallback"].index),
         "layers": rows,
+        "left_out": left_out,
     }
 
 
@@ -93,14 +98,14 @@ def story(found: dict[str, Any]) -> list[str]:
             f"{'yes' if row['has_rotary'] else 'no':6} {row['mask']:18} {row['bias']:12} "
             f"{row['tower']}.{row['module']} {' '.join(extra)}".rstrip()
         )
-    return lines
+    return lines + [f"left out: {reason}" for reason in found["left_out"]]
 
 
-def _inputs(loaded: LoadedModel, text: str | None) -> list[ModelInputs]:
-    """Return what each tower and part of a model reads."""
+def _inputs(loaded: LoadedModel, text: str | None) -> tuple[list[ModelInputs], list[str]]:
+    """Return what each tower and part of a model reads, and why a part reads nothing."""
     if reads_sound(loaded):
-        return [generated_sounds(loaded, seed=0)]
-    inputs = []
+        return [generated_sounds(loaded, seed=0)], []
+    inputs, left_out = [], []
     if loaded.tokenizer is not None:
         texts = (text, *TEXTS) if text else TEXTS
         labels = tuple(f"text {i}" for i in range(len(texts)))
@@ -108,5 +113,13 @@ def _inputs(loaded: LoadedModel, text: str | None) -> list[ModelInputs]:
         parts = PARTS if loaded.model.config.is_encoder_decoder else (None,)
         inputs += [prepare_inputs(loaded, corpus, seed=0, part=part) for part in parts]
     if loaded.image_processor is not None:
-        inputs.append(prepare_inputs(loaded, load_corpus("gradients").first(2), seed=0))
-    return inputs
+        images = load_corpus("gradients").first(2)
+        has_parts = image_token_id(loaded) is not None
+        for part in ("encoder", "decoder") if has_parts else (None,):
+            try:
+                inputs.append(prepare_inputs(loaded, images, seed=0, part=part))
+            except PipelineError as error:
+                if not has_parts:
+                    raise
+                left_out.append(f"{part} of images: {error}")
+    return inputs, left_out

@@ -114,6 +114,6 @@ def _inputs(loaded: LoadedModel, capture: dict[str, Any]) -> ModelInputs:
     """Return something that the model reads: any input shows which weights are used."""
     part = capture["part"] if capture["part"] != "self" else None
     if capture["corpus"]["modality"] == "image":
-        return prepare_inputs(loaded, load_corpus("gradients").first(1), seed=0)
+        return prepare_inputs(loaded, load_corpus("gradients").first(1), seed=0, part=part)
     corpus = Corpus("text", "text", "", "", texts=(TEXT,), labels=("text",))
     return prepare_inputs(loaded, corpus, seed=0, part=part)

@@ -57,7 +57,9 @@ class _Inputs:
         if given is None:
             raise InputError("picture: found none; choose a PNG, JPEG or WebP file")
         model = self._model(dict(request.form))
-        return self._live.submit_image(model, given.read(), owner=_visitor())
+        return self._live.submit_image(
+            model, given.read(), owner=_visitor(), part=request.form.get("part")
+        )  # fmt: skip
 
     def sequence(self, body: Body) -> JobRecord:
         sequence = body.get("sequence")

@@ -51,7 +51,7 @@ def register(app: Dash, service: Service) -> None:
 
     @app.callback(
         Output(ids.ATLAS, "data"), Output(ids.JOB, "data"), Output(ids.ENCODING, "options"),
-        Output(ids.PART_FIELD, "hidden"),
+        Output(ids.PART_FIELD, "hidden"), Output(ids.PART, "options"),
         Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"), Input(ids.PART, "value"),
         Input(ids.NORMALISATION, "value"), Input(ids.GUIDANCE, "value"), Input(ids.STAGE, "data"),
         State(ids.ENCODING, "value"),
@@ -67,7 +67,7 @@ def register(app: Dash, service: Service) -> None:
         encoding: Any,
     ) -> tuple[Any, ...]:
         if not (isinstance(model, str) and isinstance(corpus, str)):
-            return no_update, no_update, no_update, no_update
+            return (no_update,) * 5
         job = service.builds.last(model, corpus)
         share = guidance if guidance in GUIDANCES else DEFAULT_GUIDANCE
         wanted = part if part in PARTS else PARTS[0]
@@ -77,7 +77,8 @@ def register(app: Dash, service: Service) -> None:
         options = encoding_options(description.get("encodings"), encoding)
         description |= {"building": is_live, "failed": why_failed(job)}
         job_id = job.id if job and is_shown else None
-        return description, job_id, options, not description["has_parts"]
+        parts = _options({part: part for part in description["parts"] or PARTS})
+        return description, job_id, options, not description["has_parts"], parts
 
 
 def why_failed(job: JobRecord | None) -> str:
@@ -107,16 +108,17 @@ def describe(
 
     Returns
     -------
-    Names; `has_parts`, whether there are parts to choose from; and when the atlas exists
+    Names; `has_parts`, whether there are `parts` to choose from; and when the atlas exists
     `capture`, `maps` ({"tsne_2": {key, complete}}), `cells`, `rows`, `columns`, `n_tokens`,
     `modality`, `grid`, `summary`.
     """
     names = {"model": model, "corpus": corpus, "normalisation": normalisation,
-             "guidance": guidance, "part": part, "has_parts": False}  # fmt: skip
+             "guidance": guidance, "part": part, "has_parts": False, "parts": ()}  # fmt: skip
     try:
-        has_parts = service.has_parts(model)
+        parts = service.parts(model, corpus)
         # Until something of a model is built, only the address can know that it has parts.
-        names["has_parts"] = part != PARTS[0] if has_parts is None else has_parts
+        names["parts"] = (PARTS if part != PARTS[0] else ()) if parts is None else parts
+        names["has_parts"] = bool(names["parts"])
         atlas = service.find_atlas(model, corpus, normalisation, part)
     except PipelineError as error:
         return names | {"missing": str(error)}

@@ -111,7 +111,7 @@ def meaning(
 def draw_legend(ramp: str, sides: dict[Any, list[tuple[str, str]]]) -> Any:
     """Return the legend: colours beside words, or a bar with its ends named."""
     if ramp == "picture":
-        return html.P("Each patch in its mean colour.")
+        return html.P("Each patch in its mean colour, other tokens grey.")
     if ramp == "sequential":
         return [_bar(side, entries) for side, entries in sides.items()]
     if ramp == "type":

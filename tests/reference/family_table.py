@@ -41,6 +41,13 @@ all layers, heads and parts. Verified with transformers {transformers}, torch {t
   or rebuilt: `python -m pipeline verify --model X` tells before anything is built. Refused are
   models that attend inside windows or to pooled keys (Swin, Swin v2, Segformer, PVT), or without a
   matrix of tokens by tokens (Longformer, LED, Nystromformer, BigBird's sparse attention).
+- A decoder that is shown images (`image_token_id` in its configuration) has two parts for images:
+  its image encoder (`--part encoder`, default) and the decoder, which reads image and text in one
+  sequence. All that it receives is made by its own processor. Its image tokens are told by their
+  number in the vocabulary; they must be as many as the image encoder has patches, or one for each
+  square of patches, row by row, after its special tokens where the model keeps them
+  (`vision_feature_select_strategy: full`). Tested, rebuilt to 1e-5: LLaVA with both strategies,
+  PaliGemma, Idefics 3 (2 x 2 patches a token; `do_image_splitting` is turned off).
 - Of encoder-decoder models `--part encoder` (default), `decoder` or `cross` is shown. Models with a
   rotary embedding can be shown `--rotary before` it; their weights stay those after it.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.encodings import N_CLASSES, encode, list_encodings
+from pipeline.encodings import MIDDLE_GREY, N_CLASSES, encode, list_encodings
 from pipeline.errors import InputError
 from pipeline.records import TokenTable
 
@@ -89,7 +89,7 @@ def test_patches_have_the_colours_of_the_image_and_special_tokens_none():
     assert np.isnan(light[0])
     assert light[[3, 4]].tolist() == pytest.approx([1, 0])
     picture = encode(capture, "picture").values
-    assert picture[1:].tolist() == [7 << 5, 7 << 2, 255, 0]
+    assert picture.tolist() == [MIDDLE_GREY, 7 << 5, 7 << 2, 255, 0]
 
 
 def test_rows_and_columns_come_from_the_grid():

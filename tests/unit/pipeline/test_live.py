@@ -8,6 +8,7 @@ import pytest
 from pipeline import live_runner
 from pipeline.corpora import load_corpus
 from pipeline.errors import InputError, JobError
+from pipeline.image_texts import PROMPT
 from pipeline.jobs import JobTable
 from pipeline.live_runner import LiveRunner
 from pipeline.live_specs import MAX_IMAGE_BYTES
@@ -15,6 +16,7 @@ from pipeline.service import Service
 from pipeline.store import Store
 from tests.conftest import build
 from tests.reference.families import save_family
+from tests.unit.pipeline.tiny_image_texts import save_llava
 
 TEXT = "the cat sat on the mat"
 
@@ -114,6 +116,21 @@ def test_what_is_no_picture_is_refused_by_the_decoder(service, run):
 def test_a_picture_file_has_a_size(service, size):
     with pytest.raises(InputError, match="expected at most 8 MB"):
         service.live.submit_image("tiny/vit", bytes(size), owner="me")
+
+
+@pytest.mark.parametrize(("part", "kind"), [(None, "encoder"), ("decoder", "decoder")])
+def test_a_picture_goes_to_the_part_that_is_shown(service, run, tmp_path, part, kind):
+    folder = tmp_path / "llava"
+    save_llava(folder)
+    [png] = load_corpus("photos").first(1).images
+    capture = run(service.live.submit_image(str(folder), png, owner="me", part=part))
+    assert capture.record["part"] == kind
+    words = [
+        t for t, row in zip(capture.tokens.token_text, capture.tokens.row, strict=True) if row < 0
+    ]
+    assert "".join(words) == {"encoder": "[CLS]", "decoder": f"\n{PROMPT}"}[kind]
+    with pytest.raises(InputError, match="part: found 'middle'"):
+        service.live.submit_image(str(folder), png, owner="me", part="middle")
 
 
 def test_a_masked_token_leaves_the_others_where_they_were(service, run):
