@@ -28,7 +28,7 @@ def found_in(name: str, folder: Path) -> tuple[LoadedModel, list[list[LayerProje
     source = find_source(str(save_family(name, folder / name)), cache=store.root,
                          hub_cache=store.root, remembered=store.file_sha256)  # fmt: skip
     loaded = load(source, device="cpu", dtype="float32", attention=None)
-    parts = _inputs(loaded, None)
+    parts, _ = _inputs(loaded, None)
     return loaded, [find_projections(loaded, one, survey(loaded, one)) for one in parts]
 
 
