@@ -93,7 +93,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     _add_health(app, is_ready)
     bodies.refuse_malformed(app)
     app.server.register_error_handler(Exception, _answer_fault)
-    app.server.after_request(_read_asset_whole)
+    app.server.after_request(_finish_asset)
     security.protect(app.server, settings, app.csp_hashes)
     return app
 
@@ -102,9 +102,16 @@ def _build_layout(service: Service, allow_any_model: bool, **_query: str) -> obj
     return build_page.layout(service.models, service.corpora, allow_any_model=allow_any_model)
 
 
-def _read_asset_whole(response: Response) -> Response:
-    """Read a static file before it is compressed: flask-compress never closes one it streams."""
-    if flask.request.endpoint == "_dash_assets.static" and response.status_code == 200:
+def _finish_asset(response: Response) -> Response:
+    """Let browsers keep an asset that is asked for by its date: another one has another address.
+
+    It is read whole before it is compressed: flask-compress never closes one it streams.
+    """
+    if flask.request.endpoint != "_dash_assets.static" or response.status_code not in (200, 304):
+        return response
+    if "m" in flask.request.args:
+        response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    if response.status_code == 200:
         response.direct_passthrough = False
         response.get_data()
     return response

@@ -37,6 +37,7 @@ from pipeline.specs import AtlasSpec
 
 N_SEQUENCES = 40
 N_TOKENS = 128
+LOOK_MS = 600  # what somebody looks before the next click
 WARM = 2  # sentences and heads before the ones that count
 
 # Both wait frame by frame until everything shows what was asked for.
@@ -133,9 +134,15 @@ def measure(page: Page, address: str, rounds: int) -> dict[str, Any]:
     """Open sentences, change heads, and point at tokens."""
     page.goto(address)
     wait(page, "document.getElementById('head-view')?.dataset.state === 'ready'")
-    opened = [page.evaluate(OPEN, 3 * i + 1) for i in range(rounds + WARM)][WARM:]
+    opened, switched = [], []
+    for i in range(rounds + WARM):
+        opened.append(page.evaluate(OPEN, 3 * i + 1))
+        page.wait_for_timeout(LOOK_MS)
     n_tokens = page.evaluate("qk_atlas.views['sentence-view'].counts.query")
-    switched = [page.evaluate(SWITCH) for _ in range(rounds + WARM)][WARM:]
+    for _ in range(rounds + WARM):
+        switched.append(page.evaluate(SWITCH))
+        page.wait_for_timeout(LOOK_MS)
+    opened, switched = opened[WARM:], switched[WARM:]
     return {
         "n_tokens": n_tokens,
         "open_ms": statistics.median(opened), "open_all_ms": opened,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,15 @@ def test_every_page_answers_with_the_headers_that_protect_it(
     response = client.get(path)
     assert response.status_code == 200
     assert "unsafe-eval" not in response.headers["Content-Security-Policy"]
+
+
+def test_scripts_are_kept_by_browsers_until_they_change(client: FlaskClient) -> None:
+    page = client.get("/").text
+    [script] = re.findall(r"/assets/72_pages\.js\?m=[0-9.]+", page)
+    with client.get(script) as kept, client.get("/assets/72_pages.js") as asked:
+        assert kept.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+        assert asked.headers["Cache-Control"] == "no-cache"
+        assert kept.data == asked.data
 
 
 def callback_body(output: str, inputs: list[tuple[str, str, Any]]) -> dict[str, Any]:
