@@ -18,8 +18,9 @@ from pipeline.errors import MemoryShortage
 # A container's own limit, and what it uses (cgroup v2).
 CGROUP = Path("/sys/fs/cgroup")
 BYTES_PER_WEIGHT = 4  # float32
-# Beside its weights a model needs room for one batch, and a build for its worker processes.
-RESERVE_BYTES = 500_000_000
+# Beside its weights a model needs room for one batch, and a build for what it captured and for its
+# worker processes.
+RESERVE_BYTES = 1_000_000_000
 
 
 def free_bytes(device: str) -> int:

@@ -53,7 +53,7 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_loaded(
     monkeypatch.setattr(
         "pipeline.models.AutoModel.from_pretrained", lambda *_, **__: pytest.fail("loaded")
     )
-    with pytest.raises(MemoryShortage, match=r"tiny/bert needs about 0\.5 GB of memory.*free"):
+    with pytest.raises(MemoryShortage, match=r"tiny/bert needs about 1\.0 GB of memory.*free"):
         load_tiny("tiny/bert", hub_cache)
 
 
