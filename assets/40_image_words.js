@@ -25,9 +25,16 @@
     return pieces;
   }
 
+  /** Let a button stand for a token: it is pointed at, focused and clicked like a patch. */
+  function listen(button, position, { on_point, on_leave, on_pick }) {
+    for (const type of ["pointermove", "focus"]) button.addEventListener(type, () => on_point(position));
+    for (const type of ["pointerleave", "blur"]) button.addEventListener(type, () => on_leave());
+    button.addEventListener("click", () => on_pick(position));
+  }
+
   /** A button for each token that is no patch. Used as `Boxes` of 41_image_tools.js. */
   class Words {
-    constructor(tokens, { on_point, on_leave, on_pick }) {
+    constructor(tokens, handlers) {
       const { make } = qk_atlas.stage;
       this.element = make("div", "qk-image-words", "", { role: "group", "aria-label": "text with the image" });
       this.tokens = tokens;
@@ -40,11 +47,7 @@
         const { text, special } = tokens[piece];
         const word = make("button", "", qk_atlas.attention.visible_text(text), { type: "button" });
         word.dataset.special = String(special);
-        word.addEventListener("pointermove", () => on_point(piece));
-        word.addEventListener("pointerleave", () => on_leave());
-        word.addEventListener("focus", () => on_point(piece));
-        word.addEventListener("blur", () => on_leave());
-        word.addEventListener("click", () => on_pick(piece));
+        listen(word, piece, handlers);
         this.words.set(piece, word);
         this.element.append(word);
       }
@@ -61,6 +64,6 @@
     }
   }
 
-  qk_atlas.image_words = { Words, has_words, is_word, running_text };
+  qk_atlas.image_words = { Words, listen, has_words, is_word, running_text };
   if (typeof module !== "undefined") module.exports = qk_atlas.image_words;
 })();

@@ -105,7 +105,7 @@
 
   /** Special tokens as boxes beside the image; they are clicked like patches. */
   class Boxes {
-    constructor(tokens, { on_point, on_leave, on_pick }) {
+    constructor(tokens, handlers) {
       this.element = make("div", "qk-specials");
       this.boxes = new Map();
       tokens.forEach(({ text, row }, position) => {
@@ -113,11 +113,7 @@
         const name = visible_text(text);
         const box = make("button", "qk-special-box", "", { type: "button", title: name });
         box.append(make("span", "qk-swatch"), make("span", "qk-name", name), make("span", ""));
-        box.addEventListener("pointermove", () => on_point(position));
-        box.addEventListener("pointerleave", () => on_leave());
-        box.addEventListener("focus", () => on_point(position));
-        box.addEventListener("blur", () => on_leave());
-        box.addEventListener("click", () => on_pick(position));
+        qk_atlas.image_words.listen(box, position, handlers);
         this.boxes.set(position, box);
         this.element.append(box);
       });

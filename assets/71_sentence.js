@@ -122,7 +122,7 @@
       subtitle: `${n_sequences} ${what}, by position`,
       sequence: atlas.capture, empty_text: atlas.no_aggregate || undefined,
       weights_url: `/api/${atlas.capture}/aggregate/${view.layer}/${view.head}.f32`,
-      filter_names: filter_names(tokens), exports: exports_of(mean_id, about, true),
+      filter_names: filter_names(tokens), exports: exports_of(mean_id, about),
     };
     detail.put(mean_id, "bipartite", config, { theme: state.theme }, () => {});
   }
@@ -140,8 +140,8 @@
     }));
   }
 
-  function exports_of(id, about, is_mean = false) {
-    return qk_atlas.sentence_export.exports_of(() => qk_atlas.views[id], about, is_mean);
+  function exports_of(id, about) {
+    return qk_atlas.sentence_export.exports_of(() => qk_atlas.views[id], about, id === mean_id);
   }
 
   qk_atlas.sentence = { show, show_mean, config_of };

@@ -90,12 +90,13 @@ class ArrayWriter:
 
     def publish(self) -> ObjectRef:
         """Publish the file; `array` becomes read-only, views taken before must not be written."""
-        if isinstance(self.array, np.memmap):
-            self._objects.sync(self.array)
-        else:
-            _write(self._objects.root, self._file, self.array)
-        self.array.flags.writeable = False
-        return self._objects.publish_object(self._file, ".npy")
+        with space_guard(self._objects.root, self.array.nbytes):
+            if isinstance(self.array, np.memmap):
+                self._objects.sync(self.array)
+            else:
+                _write(self._file, self.array)
+            self.array.flags.writeable = False
+            return self._objects.publish_object(self._file, ".npy")
 
 
 class Objects:
@@ -152,7 +153,7 @@ class Objects:
         dtype = plain_dtype(array.dtype)
         with space_guard(self.root, array.nbytes), self.temporary() as file:
             write_header(file, dtype, array.shape)
-            _write(self.root, file, array)
+            _write(file, array)
             return self.publish_object(file, ".npy")
 
     @contextmanager
@@ -274,9 +275,8 @@ class Objects:
             yield file
 
 
-def _write(root: Path, file: BufferedRandom, array: NDArray[Any]) -> None:
-    with space_guard(root, array.nbytes):
-        file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+def _write(file: BufferedRandom, array: NDArray[Any]) -> None:
+    file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _identity(file: BufferedRandom | BufferedReader) -> tuple[int, int, int]:

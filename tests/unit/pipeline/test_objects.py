@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -184,6 +185,20 @@ def test_an_array_that_does_not_fit_is_refused_before_it_is_mapped(store, monkey
     monkeypatch.setattr("pipeline.objects.os.posix_fallocate", full)
     with pytest.raises(SpaceError, match="set QKATLAS_CACHE"), store.new_array((1000,), "f8"):
         pass
+    assert files(store, "tmp") == []
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_disk_that_fills_while_another_thread_publishes_is_told_there(
+    store, monkeypatch, in_memory
+):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with store.new_array((10,), "f4", in_memory=in_memory) as writer:
+        monkeypatch.setattr("pipeline.objects.os.fsync", full)
+        with ThreadPoolExecutor(1) as pool:
+            assert isinstance(pool.submit(writer.publish).exception(), SpaceError)
     assert files(store, "tmp") == []
 
 

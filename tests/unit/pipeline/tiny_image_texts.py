@@ -46,15 +46,21 @@ def _text(tokenizer: Any) -> dict[str, Any]:
     return {"vocab_size": len(tokenizer) + 8, "num_key_value_heads": 2, **SMALL}
 
 
+def _llava_parts(tokenizer: Any) -> dict[str, Any]:
+    return {
+        "text_config": LlamaConfig(**_text(tokenizer)),
+        "vision_config": CLIPVisionConfig(**VISION),
+        "image_token_index": tokenizer.convert_tokens_to_ids("<image>"),
+    }
+
+
 def save_llava(folder: Path, *, strategy: str = "default", patch_size: int | None = 8) -> None:
     """Save a LLaVA of 4 x 4 patches; `patch_size` None makes an old processor."""
     torch.manual_seed(0)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(folder, "<image>")
     config = LlavaConfig(
-        text_config=LlamaConfig(**_text(tokenizer)),
-        vision_config=CLIPVisionConfig(**VISION),
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        **_llava_parts(tokenizer),
         vision_feature_select_strategy=strategy,
     )
     LlavaForConditionalGeneration(config).save_pretrained(folder)
@@ -119,9 +125,7 @@ def save_llava_next(folder: Path) -> None:
     tokenizer = _tokenizer(folder, "<image>")
     tiles = [[32, 64], [64, 32], [64, 64]]
     config = LlavaNextConfig(
-        text_config=LlamaConfig(**_text(tokenizer)),
-        vision_config=CLIPVisionConfig(**VISION),
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        **_llava_parts(tokenizer),
         image_grid_pinpoints=tiles,
     )
     LlavaNextForConditionalGeneration(config).save_pretrained(folder)
