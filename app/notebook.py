@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import settings_from_environment
-from app.standalone import View, make_document
+from app.standalone import KINDS, View, make_document
+from app.standalone_page import size_text
 from pipeline.catalogue import ModelSource
 from pipeline.jobs import JobTable
 from pipeline.live_runner import LiveRunner, capture_loaded
@@ -29,6 +30,9 @@ from pipeline.service import Service
 from pipeline.store import Store
 
 HEIGHT = 560
+UNTRUSTED = (
+    "is not shown because this notebook is not trusted: run the cell, or choose Trust Notebook."
+)
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,27 @@ class Shown:
     ----------
     html : the whole page: scripts, styles and data in it.
     height : of its frame, in pixels.
+    title : what it is, in a few words.
     """
 
     html: str
     height: int = HEIGHT
+    title: str = "A view"
+
+    def __repr__(self) -> str:
+        """Say what is shown; Jupyter keeps this beside the page, which must not be there twice."""
+        size = size_text(len(self.html))
+        return f"{self.title} (QK Atlas, {size}; .save(path) makes a file of it)"
 
     def _repr_html_(self) -> str:
-        """Return a frame that holds the page: its scripts and styles stay inside."""
-        page = html.escape(self.html, quote=True)
+        """Return a frame that holds the page: its scripts and styles stay inside.
+
+        Jupyter takes frames out of notebooks that are not trusted, and leaves the text in them.
+        """
+        page, words = (html.escape(text, quote=True) for text in (self.html, repr(self)))
         return (
             f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-downloads" title="QK Atlas" '
-            f'style="width:100%;height:{self.height}px;border:0"></iframe>'
+            f'style="width:100%;height:{self.height}px;border:0">{words} {UNTRUSTED}</iframe>'
         )
 
     def save(self, path: str | Path) -> Path:
@@ -72,7 +86,9 @@ def head_view(
     text, pair : one text, or two; of an encoder-decoder model source and target.
     layer : which is shown first; all can be chosen.
     options : `part` of an encoder-decoder model ("encoder", "decoder" or "cross"), `height` of the
-        frame, and what the view knows: `heads` ("0-3,7"), `pinned` ("5:0-2;8"), `pairs` ("ab").
+        frame, `theme` ("light" or "dark"; a frame cannot see that of the notebook around it and
+        follows the system), and what the view knows: `heads` ("0-3,7"), `pinned` ("5:0-2;8"),
+        `pairs` ("ab").
 
     Raises
     ------
@@ -118,19 +134,22 @@ def _show(
 ) -> Shown:
     rest = dict(options)
     height, part = rest.pop("height", HEIGHT), rest.pop("part", None)
-    layer, head = rest.pop("layer", 0), rest.pop("head", 0)
+    place = {name: rest.pop(name, 0) for name in ("layer", "head")}
+    theme = rest.pop("theme", None)
+
+    def make(service: Service, capture: str) -> Shown:
+        page = make_document(service, View(kind, capture, **place, options=rest, theme=theme))
+        name = service.capture(capture).record["model"]["name"]
+        return Shown(page, height, f"{KINDS[kind].capitalize()} of {name}")
+
     given = LiveText(*texts)
     if isinstance(model[0], str):
-        service, capture = _capture_by_name(model[0], given, part)
-        return Shown(
-            make_document(service, View(kind, capture, 0, layer, head, None, rest)), height
-        )
+        return make(*_capture_by_name(model[0], given, part))
     with tempfile.TemporaryDirectory(prefix="qk-atlas-") as folder:
         store = Store(Path(folder))
         loaded = _as_loaded(*model)
         capture = capture_loaded(loaded, given, store, part=part).record["key"]
-        page = make_document(_service(store), View(kind, capture, 0, layer, head, None, rest))
-    return Shown(page, height)
+        return make(_service(store), capture)
 
 
 @cache

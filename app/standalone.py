@@ -16,9 +16,9 @@ from flask import Flask, Response, abort, request
 
 from app import api
 from app.api.answers import checked
-from app.callbacks.inspect import OWN
 from app.standalone_page import make_page
-from app.view_state import ViewState
+from app.theme import THEMES
+from app.view_state import OF_INSPECT, ViewState
 from pipeline.captured import Capture
 from pipeline.errors import InputError
 from pipeline.service import Service
@@ -48,6 +48,7 @@ class View:
     layer, head : which is shown first.
     compared : key of another capture with the same tokens, whose difference is shown.
     options : further options of the view's script.
+    theme : "light" or "dark"; None follows the system of who opens it.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class View:
     head: int = 0
     compared: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    theme: str | None = None
 
 
 def make_document(service: Service, view: View) -> str:
@@ -69,6 +71,8 @@ def make_document(service: Service, view: View) -> str:
     """
     if view.kind not in KINDS:
         raise InputError(f"view: found {view.kind!r}, expected one of {', '.join(KINDS)}")
+    if view.theme not in (None, *THEMES):
+        raise InputError(f"theme: found {view.theme!r}, expected one of {', '.join(THEMES)}")
     capture = service.capture(view.capture)
     capture.cell(view.layer, view.head)
     read = reader(service)
@@ -87,10 +91,10 @@ def make_document(service: Service, view: View) -> str:
     facts = capture.record["model"]
     place = f" L{view.layer} H{view.head}" if view.kind in ("bipartite", "image_panel") else ""
     title = f"{KINDS[view.kind].capitalize()}{place} of {facts['name']}"
-    usual = {name: value for name, value in asdict(ViewState()).items() if name in OWN}
+    usual = {name: value for name, value in asdict(ViewState()).items() if name in OF_INSPECT}
     options = usual | {"layer": view.layer, "head": view.head, **view.options}
     data = {"kind": view.kind, "config": config, "options": options, "table": table}
-    return make_page(title, data)
+    return make_page(title, data, view.theme)
 
 
 def reader(service: Service) -> Read:

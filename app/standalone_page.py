@@ -19,7 +19,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
 PAGE = """<!DOCTYPE html>
-<html lang="en">
+<html lang="en"{theme}>
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -29,7 +29,7 @@ PAGE = """<!DOCTYPE html>
 </head>
 <body class="qk-standalone-page">
 <main id="qk-standalone" class="qk-standalone" aria-label="{title}"></main>
-<p class="qk-standalone-foot">{title} · QK Atlas</p>
+<p class="qk-standalone-foot">{title} · QK Atlas · {size}, with all data</p>
 <script type="application/json" id="qk-standalone-data">{data}</script>
 {scripts}
 </body>
@@ -37,18 +37,25 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-def make_page(title: str, data: dict[str, Any]) -> str:
-    """Return the page of one view.
+def make_page(title: str, data: dict[str, Any], theme: str | None = None) -> str:
+    """Return the page of one view; its foot tells its size.
 
     Parameters
     ----------
     title : shown below the view and by the browser; any text.
     data : what `assets/78_standalone.js` reads, plain JSON.
+    theme : "light" or "dark"; None follows the system.
     """
+    parts = {"styles": _styles(), "scripts": _scripts(), "data": _inert(data)}
     return PAGE.format(
-        policy=POLICY, title=html.escape(title), styles=_styles(), scripts=_scripts(),
-        data=_inert(data),
+        policy=POLICY, title=html.escape(title), size=size_text(sum(map(len, parts.values()))),
+        theme=f' data-theme="{theme}"' if theme else "", **parts,
     )  # fmt: skip
+
+
+def size_text(n_bytes: int) -> str:
+    """Return the size of a page in words, such as "0.5 MB"."""
+    return f"{n_bytes / 2**20:.1f} MB"
 
 
 def _numbered(numbers: tuple[int, ...], suffix: str) -> list[Path]:

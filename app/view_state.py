@@ -44,6 +44,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "dimensions": ("index", "pair", "overall"),
     "rotary": ROTARY,
 }
+# Fields that only the inspect pages have.
+OF_INSPECT = (
+    "layers", "heads", "pinned", "pairs", "sort", "drawn", "dimensions", "rotary", "compare",
+)  # fmt: skip
 # Numbers and ranges of layers or heads: "0-3,7"; layers with some of their heads: "5:0-2,7;8".
 _RANGES = "[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?){0,19}"
 RANGES = re.compile(_RANGES)

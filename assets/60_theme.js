@@ -44,9 +44,9 @@
     }
   }
 
-  /** Show the theme that the user chose, else the one of the system. */
+  /** Show the theme that a file was made with, else that the user chose, else that of the system. */
   function follow() {
-    root.dataset.bsTheme = remembered_theme() ?? (prefers_dark.matches ? "dark" : "light");
+    root.dataset.bsTheme = root.dataset.theme ?? remembered_theme() ?? (prefers_dark.matches ? "dark" : "light");
     notify_views();
   }
 

@@ -9,12 +9,7 @@ from urllib.parse import parse_qsl
 from dash import ClientsideFunction, Dash, Input, Output, State
 
 from app import ids
-from app.view_state import parse
-
-# Fields of the view that only the inspect pages have.
-OWN = (
-    "layers", "heads", "pinned", "pairs", "sort", "drawn", "dimensions", "rotary", "compare",
-)  # fmt: skip
+from app.view_state import OF_INSPECT, parse
 
 
 def register(app: Dash) -> None:
@@ -46,4 +41,4 @@ def options_of(search: Any) -> dict[str, Any]:
     text = search.removeprefix("?") if isinstance(search, str) else ""
     state, _ = parse(dict(parse_qsl(text)))
     fields = asdict(state)
-    return {name: fields[name] for name in OWN}
+    return {name: fields[name] for name in OF_INSPECT}

@@ -6,14 +6,14 @@ const { test } = require("node:test");
 const file = require.resolve("../../assets/60_theme.js");
 
 /** Load the script into a page of its own. */
-function load({ stored = {}, dark = false, storage_works = true } = {}) {
+function load({ stored = {}, dark = false, storage_works = true, made_with } = {}) {
   const forbid = () => {
     throw new DOMException("not allowed", "SecurityError");
   };
   const listeners = [];
   const media = { matches: dark, addEventListener: (_, listener) => listeners.push(listener) };
   const calls = [];
-  globalThis.document = { documentElement: { dataset: {} } };
+  globalThis.document = { documentElement: { dataset: made_with ? { theme: made_with } : {} } };
   globalThis.matchMedia = () => media;
   globalThis.localStorage = storage_works
     ? { getItem: (key) => stored[key] ?? null, setItem: (key, value) => { stored[key] = value; } }
@@ -35,6 +35,13 @@ for (const [dark, expected] of [[true, "dark"], [false, "light"]]) {
     assert.deepEqual(stored, {});
   });
 }
+
+test("a file that was made with a theme keeps it", () => {
+  const { root, change_system } = load({ dark: false, stored: { "qk-atlas-theme": "light" }, made_with: "dark" });
+  assert.equal(root.dataset.bsTheme, "dark");
+  change_system(false);
+  assert.equal(root.dataset.bsTheme, "dark");
+});
 
 test("a choice is remembered and wins over the system", () => {
   const { theme, stored } = load({ dark: true });

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import subprocess
+import sys
 
 import pytest
 from transformers import AutoModelForMaskedLM, AutoTokenizer
@@ -67,3 +69,34 @@ def test_a_text_that_is_too_long_is_refused():
 def test_a_page_can_be_saved(tmp_path):
     shown = notebook.Shown("<p>x</p>")
     assert shown.save(tmp_path / "x.html").read_text() == "<p>x</p>"
+
+
+def test_a_page_is_held_once_and_its_size_is_told():
+    shown = notebook.head_view("tiny/bert", "the cat sat", layer=1)
+    megabytes = len(shown.html) / 2**20
+    assert repr(shown).startswith(f"Head view of tiny/bert (QK Atlas, {megabytes:.1f} MB;")
+    assert len(repr(shown)) < 200
+    assert f"QK Atlas · {megabytes:.1f} MB, with all data</p>" in shown.html
+
+
+def test_a_notebook_that_is_not_trusted_says_why_nothing_is_there():
+    """Jupyter then drops the frame and keeps the text in it."""
+    left = notebook.Shown("<p>x</p>", title="A <view>")._repr_html_().split(">", 1)[1]
+    assert left.startswith("A &lt;view&gt; (QK Atlas, 0.0 MB;")
+    assert left.endswith("or choose Trust Notebook.</iframe>")
+
+
+def test_a_view_takes_the_theme_of_the_notebook_when_told():
+    page = notebook.sentence_view("tiny/bert", "the cat sat", theme="dark").html
+    assert '<html lang="en" data-theme="dark">' in page
+    plain = notebook.sentence_view("tiny/bert", "the cat sat").html
+    assert '<html lang="en">' in plain
+    with pytest.raises(InputError, match="theme: found 'blue', expected one of light, dark"):
+        notebook.sentence_view("tiny/bert", "the cat sat", theme="blue")
+
+
+def test_views_need_no_dash():
+    """It would open a channel of its own to the notebook, which answers with an error."""
+    code = "import sys, app.notebook; print('dash' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
