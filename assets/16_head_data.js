@@ -219,6 +219,12 @@
       return !this.is_image || (row[token] < 0 && special[token] === 0);
     }
 
+    /** Return what a token of a sequence that is image and text is: "patches", "words" or "special". */
+    kind_of(token) {
+      if (this.tokens.row?.[token] >= 0) return "patches";
+      return this.tokens.special[token] ? "special" : "words";
+    }
+
     /** Return the patch of a token in its image: pixels, or null where there is none. */
     patch_of(token) {
       const { grid, row, column, sequence } = this.tokens;

@@ -15,18 +15,27 @@
    * Choose what is shown at all, what stands out, and what was searched for.
    * @param {object} data HeadData
    * @param {{hits: number[][]|null, sequence: number|null, selected: number[]|null,
-   *   hidden_side: string|null}} options
-   * @returns {{all: Uint32Array, near: Uint32Array|null, terms: object[]|null}}
+   *   hidden_side: string|null, hidden_kinds?: string[]}} options hidden_kinds: of `data.kind_of`
+   * @returns {{all: Uint32Array, near: Uint32Array|null, terms: object[]|null,
+   *   shown: Uint8Array}} draw indices, without those of hidden tokens; shown: (n_tokens)
    */
-  function choose(data, { hits, sequence, selected, hidden_side }) {
+  function choose(data, { hits, sequence, selected, hidden_side, hidden_kinds = [] }) {
     const { owners, tokens } = data;
-    const points_of = (mask) => find.points_of_tokens(owners, mask, hidden_side);
-    const all = points_of(new Uint8Array(owners.n_tokens).fill(1));
-    let near = selected && Uint32Array.from(data.indices_of(selected));
-    if (!selected && sequence !== null) {
-      near = points_of(Uint8Array.from(tokens.sequence, (one) => one === sequence));
+    const shown = new Uint8Array(owners.n_tokens).fill(1); // tokens; asked for with every frame
+    if (hidden_kinds.length) {
+      for (let token = 0; token < shown.length; token += 1) {
+        if (hidden_kinds.includes(data.kind_of(token))) shown[token] = 0;
+      }
     }
-    return { all, near, terms: hits && find.term_points(owners, hits, hidden_side) };
+    const points_of = (mask) => find.points_of_tokens(owners, mask, hidden_side);
+    const all = points_of(shown);
+    let near = selected && Uint32Array.from(
+      data.indices_of(selected).filter((index) => shown[owners.token[index]]));
+    if (!selected && sequence !== null) {
+      near = points_of(shown.map((one, token) => one && Number(tokens.sequence[token] === sequence)));
+    }
+    const found = hits && hits.map((some) => some.filter((token) => shown[token]));
+    return { all, near, terms: found ? find.term_points(owners, found, hidden_side) : null, shown };
   }
 
   /**

@@ -29,7 +29,7 @@
     constructor(element, config, on_event) {
       super(element, config, on_event, {
         sequence: null, picked: null, hover_tokens: [], labels: false, size_by_norm: false,
-        lines: null, hidden_side: null, selected: null, tool: "move", pictures: true,
+        lines: null, hidden_side: null, hidden_kinds: [], selected: null, tool: "move", pictures: true,
         neighbours: false, norm_range: null, norm_common: null, from: null, live: null,
       });
     }
@@ -207,7 +207,8 @@
       context.clearRect(0, 0, width, height);
       const placed = this.placed_css();
       this.line_ends = head_overlay.line_ends(
-        this.options.lines ?? [], placed, (point) => this.data.point_of(point));
+        this.options.lines ?? [], placed,
+        (point) => (this.sets.shown[point.token] ? this.data.point_of(point) : undefined));
       head_overlay.draw_lines(context, this.line_ends, this.colours.select);
       this.labels = this.draw_labels(context, placed);
       this.draw_rings(context, placed);
@@ -275,6 +276,7 @@
       const { config, options, sets, camera, frame, labels = [], line_ends = [] } = this;
       return {
         layer: config.layer, head: config.head, n_points: this.data.n_points, picked: options.picked,
+        n_shown: sets?.all.length ?? 0, marked: options.hover_tokens.map((point) => this.data.point_of(point)),
         n_highlighted: (sets?.terms ?? []).reduce((sum, { chosen }) => sum + chosen.length, 0),
         n_selected: options.selected?.length ?? 0, near: this.near ?? null, encoding: this.drawn?.encoding ?? null, n_in_sequence: sets?.near?.length ?? 0,
         n_live: this.live_placed?.count ?? 0, hovered_live: this.hovered_live < 0 ? null : this.hovered_live,

@@ -7,7 +7,8 @@
   const qk_atlas = (globalThis.qk_atlas ??= {});
 
   // Kinds of tokens that can be hidden; those of pipeline/aggregate.py.
-  const filters = ["start", "separators", "first", "punctuation"];
+  const filters = ["start", "separators", "first", "punctuation", "patches", "words"];
+  const of_images = ["patches", "words"]; // mean something where a sequence has both
   const weightings = { attention: null, value: 0, transformed: 1 }; // row of the norms of values
   const pairs = {
     all: null, "A→A": [0, 0], "B→B": [1, 1], "A→B": [0, 1], "B→A": [1, 0],
@@ -19,10 +20,18 @@
     return !special && /^[\p{P}\p{S}]+$/u.test(bare);
   }
 
+  /** Tell whether a token stands for a patch of an image. */
+  const is_patch = (token) => token.is_patch ?? token.row >= 0;
+
+  /** Tell whether tokens are patches and words of one sequence. */
+  function has_both(tokens) {
+    return tokens.some(is_patch) && tokens.some((token) => is_of("words", token));
+  }
+
   /**
    * Tell whether a filter is about a token.
    * @param {string} filter one of `filters`
-   * @param {{text: string, special: boolean}} token
+   * @param {{text: string, special: boolean, is_patch?: boolean, row?: number}} token
    * @param {number} position in its sequence, from 0
    */
   function is_of(filter, token, position) {
@@ -30,7 +39,9 @@
       case "start": return position === 0 && token.special;
       case "separators": return position > 0 && token.special;
       case "first": return position === 0;
-      case "punctuation": return is_punctuation(token);
+      case "punctuation": return !is_patch(token) && is_punctuation(token);
+      case "patches": return is_patch(token);
+      case "words": return !is_patch(token) && !token.special;
       default: return false;
     }
   }
@@ -43,8 +54,10 @@
    * @returns {boolean[]} (n_tokens)
    */
   function hidden_tokens(tokens, chosen, by_hand) {
+    const both = has_both(tokens);
+    const meant = [...chosen].filter((filter) => both || !of_images.includes(filter));
     return tokens.map((token, position) => by_hand.get(position)
-      ?? [...chosen].some((filter) => is_of(filter, token, position)));
+      ?? meant.some((filter) => is_of(filter, token, position)));
   }
 
   /**
@@ -112,10 +125,14 @@
     });
   }
 
-  /** Return what a box that hides tokens is called, by the tokens there are; null: there are none. */
+  /**
+   * Return what a box that hides tokens is called, by the tokens there are; null: there are none.
+   * Tokens of a whole corpus bring their `position`.
+   */
   function filter_name(filter, sides) {
+    if (of_images.includes(filter) && !has_both(Object.values(sides).flat())) return null;
     return name_of(filter, Object.values(sides).flatMap((tokens) => (
-      tokens.filter((token, position) => is_of(filter, token, position)))));
+      tokens.filter((token, position) => is_of(filter, token, token.position ?? position)))));
   }
 
   /** Return what a box is called that hides these tokens; null: none. */
@@ -123,13 +140,14 @@
     const found = new Set(tokens.map(({ text }) => text.trim()));
     if (found.size === 0) return null;
     if (filter === "first") return "first token";
-    if (filter === "punctuation") return "punctuation";
+    if (filter === "punctuation" || filter === "words") return filter;
+    if (filter === "patches") return "image patches";
     const names = [...found].slice(0, 2).join(" ") + (found.size > 2 ? " …" : "");
     return filter === "start" ? names : `all ${names}`;
   }
 
   qk_atlas.weighting = {
-    filters, weightings, pairs, is_punctuation, is_of, hidden_tokens, reweighted, segments_of,
+    filters, weightings, pairs, is_punctuation, is_of, is_patch, has_both, hidden_tokens, reweighted, segments_of,
     within_pair, filter_name, name_of,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.weighting;

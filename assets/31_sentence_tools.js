@@ -16,6 +16,8 @@
     separators: "hide all other special tokens, as queries and as keys",
     first: "hide whatever comes first, as query and as key",
     punctuation: "hide tokens of punctuation marks alone, as queries and as keys",
+    patches: "hide all patches of the image: what words attend to among words",
+    words: "hide all words: what patches attend to among patches",
   };
 
   const { filters, filter_name, pairs } = qk_atlas.weighting;

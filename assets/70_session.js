@@ -41,6 +41,11 @@
     });
   }
 
+  /** Return what a token is called in a column: a patch by its place, in few letters. */
+  function token_name({ text, row, column }, token) {
+    return row?.[token] >= 0 ? `▦${row[token]},${column[token]}` : text[token];
+  }
+
   /**
    * Return what stands at each position of a corpus, for means by position: the token that most
    * sequences have there, where at least half of them do.
@@ -53,9 +58,10 @@
     for (const token of some ?? tokens.text.keys()) {
       const at = (counts[tokens.position[token]] ??= { all: 0, of: new Map() });
       at.all += 1;
-      at.of.set(tokens.text[token], (at.of.get(tokens.text[token]) ?? 0) + 1);
+      const name = token_name(tokens, token);
+      at.of.set(name, (at.of.get(name) ?? 0) + 1);
       at.special ??= new Map();
-      at.special.set(tokens.text[token], tokens.special[token] === 1);
+      at.special.set(name, tokens.special[token] === 1);
     }
     return counts.map(({ all, of, special }) => {
       const [text, count] = [...of].reduce((a, b) => (b[1] > a[1] ? b : a));
@@ -130,7 +136,7 @@
   }
 
   qk_atlas.session = {
-    sides_of, attention_lines, usual_tokens, neighbour, address, head_address, map_name, status_text,
+    sides_of, attention_lines, token_name, usual_tokens, neighbour, address, head_address, map_name, status_text,
     state_word, missing_title,
     missing_text,
   };

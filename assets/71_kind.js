@@ -15,6 +15,10 @@
   /** Tell whether a sequence of an atlas is both image and text. */
   const is_both = ({ modality, kind }) => modality === "image" && kind === "decoder";
 
+  /** Return which tokens the map leaves out, by what is ticked in "Show". */
+  const hidden_kinds = (atlas, show) => (
+    is_both(atlas) ? ["patches", "words"].filter((kind) => !show.includes(kind)) : []);
+
   /** Return which panel shows the sequences of an atlas: "text" or "image". */
   const kind_of = (atlas) => (is_both(atlas) ? chosen : atlas.modality);
 
@@ -36,6 +40,6 @@
     view.element.querySelector(".qk-panel-head").append(group);
   }
 
-  qk_atlas.kind = { is_both, kind_of, offer };
+  qk_atlas.kind = { is_both, hidden_kinds, kind_of, offer };
   if (typeof module !== "undefined") module.exports = qk_atlas.kind;
 })();

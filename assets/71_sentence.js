@@ -67,10 +67,9 @@
    */
   function sentence_config(of, { tokens, sides, facts }) {
     const { label } = tokens.sequences[of.sequence] ?? {};
-    const is_patch = (token) => tokens.row?.[token] >= 0;
     const of_side = named((side) => sides[side].map((token) => ({
-      text: is_patch(token) ? `▦${tokens.row[token]},${tokens.column[token]}` : tokens.text[token],
-      special: tokens.special[token] === 1, segment: tokens.segment[token], is_patch: is_patch(token),
+      text: qk_atlas.session.token_name(tokens, token), special: tokens.special[token] === 1,
+      segment: tokens.segment[token], is_patch: tokens.row?.[token] >= 0,
     })));
     return {
       ...common_config(of, facts), ...addresses(of), sides: of_side, tokens: of_side.query,
@@ -129,15 +128,11 @@
 
   /** Name the boxes by all tokens of the corpus: a mean has no tokens of its own. */
   function filter_names(tokens) {
-    const { filters, is_of } = qk_atlas.weighting;
-    return Object.fromEntries(filters.map((filter) => {
-      const kept = tokens.text.flatMap((text, token) => {
-        const special = tokens.special[token] === 1;
-        return is_of(filter, { text, special }, tokens.position[token])
-          ? [{ text, special, position: tokens.position[token] }] : [];
-      });
-      return [filter, qk_atlas.weighting.name_of(filter, kept)];
+    const { filters, filter_name } = qk_atlas.weighting;
+    const all = tokens.text.map((text, token) => ({
+      text, special: tokens.special[token] === 1, row: tokens.row?.[token], position: tokens.position[token],
     }));
+    return Object.fromEntries(filters.map((filter) => [filter, filter_name(filter, { all })]));
   }
 
   function exports_of(id, about) {

@@ -112,7 +112,8 @@
     const shown = Object.fromEntries(["labels", "size_by_norm", "pictures", "neighbours"].map(
       (name) => [name, show.includes(name)]));
     put("head-view", "head", config, {
-      ...options, ...shown, sequence: view.sequence, tool, selected: selected.points,
+      ...options, ...shown, hidden_kinds: qk_atlas.kind.hidden_kinds(atlas, show),
+      sequence: view.sequence, tool, selected: selected.points,
       refresh: progress, ...(passage ? { from: passage } : {}),
       ...(view.sequence === null ? { lines: null, picked: null } : {}),
     }, on_map_event);

@@ -22,7 +22,7 @@ Bool = NDArray[np.bool_]
 
 WEIGHTINGS = ("attention", "value", "transformed")
 # What can be left out before the mean is taken: whole kinds of tokens.
-FILTERS = ("start", "separators", "first", "punctuation")
+FILTERS = ("start", "separators", "first", "punctuation", "patches", "words")
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,13 @@ def hidden_tokens(tokens: TokenTable, left_out: Iterable[str]) -> Bool:
     """Return (n_tokens,) bool, true for tokens of the kinds that are left out.
 
     "start": the special token at the beginning of a sequence; "separators": all other special
-    ones; "first": whatever comes first; "punctuation": tokens of punctuation marks alone.
+    ones; "first": whatever comes first; "punctuation": tokens of punctuation marks alone; "patches"
+    and "words" where a sequence has both, else none.
     """
     first = tokens.token_index == 0
+    is_patch = tokens.row >= 0
+    is_word = ~is_patch & ~tokens.is_special
+    has_both = bool(is_patch.any() and is_word.any())
     hidden = np.zeros(tokens.n_tokens, dtype=bool)
     for kind in left_out:
         if kind == "start":
@@ -148,7 +152,9 @@ def hidden_tokens(tokens: TokenTable, left_out: Iterable[str]) -> Bool:
             hidden |= first
         elif kind == "punctuation":
             marks = {text for text in set(tokens.token_text) if is_punctuation(text)}
-            hidden |= np.array([text in marks for text in tokens.token_text]) & ~tokens.is_special
+            hidden |= np.array([text in marks for text in tokens.token_text]) & is_word
+        elif kind in ("patches", "words") and has_both:
+            hidden |= is_patch if kind == "patches" else is_word
     return hidden
 
 
@@ -158,7 +164,7 @@ def why_not(capture: Capture) -> str:
     if max(lengths) == 1:
         return ""
     if capture.record["corpus"]["modality"] == "image":
-        return "These images have different numbers of patches, so their positions do not match."
+        return _why_not_of_images(capture.tokens)
     is_pair = capture.record["part"] == "self" and bool((capture.tokens.segment == 1).any())
     if is_pair:
         return (
@@ -166,6 +172,20 @@ def why_not(capture: Capture) -> str:
             "position each time, so a mean by position would mix both texts."
         )
     return ""
+
+
+def _why_not_of_images(tokens: TokenTable) -> str:
+    """Say the same of images whose sequences differ in length: texts of any length may follow."""
+    patches = np.flatnonzero(tokens.row >= 0)
+    position = tokens.token_index[patches]
+    place = np.stack([position, tokens.row[patches], tokens.column[patches]], axis=1)
+    n_places = len(np.unique(place, axis=0))
+    if n_places == np.unique(position).size == np.unique(place[:, 1:], axis=0).shape[0]:
+        return ""
+    return (
+        "The patches of these images stand at different positions, or are of different number, so "
+        "their positions do not match."
+    )
 
 
 def _checked(weighting: str, left_out: Iterable[str]) -> list[str]:

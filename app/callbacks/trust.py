@@ -190,6 +190,9 @@ def show_options(service: Service, atlas: Any, place: Any) -> list[dict[str, Any
     ]
     if is_image:
         options.append({"value": "pictures", "label": "patches as pictures"})
+    if is_image and atlas.get("kind") == "decoder":
+        options.append({"value": "patches", "label": "points of patches"})
+        options.append({"value": "words", "label": "points of words"})
     return options
 
 

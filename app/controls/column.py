@@ -45,11 +45,12 @@ HELP = {
     "with spaces), each with its own mark. Matches are drawn larger, queries and keys alike.",
     "Show": "Labels; attention lines of the chosen sequence (the two strongest keys of each "
     "query, from 0.05 on); marks sized by norm; when pointing at a point, rings around its 10 "
-    "nearest in the space (strong) and on the map (grey).",
+    "nearest in the space (strong) and on the map (grey). Of images in texts: patches, words.",
 }
 
 
-SHOWN = ["labels", "lines", "size_by_norm", "neighbours", "pictures"]  # words: callbacks/trust.py
+# In words: callbacks/trust.py.
+SHOWN = ["labels", "lines", "size_by_norm", "neighbours", "pictures", "patches", "words"]
 
 
 def control_column() -> Component:
@@ -144,5 +145,5 @@ def _show() -> Component:
     return dcc.Checklist(
         id=ids.SHOW,
         options=SHOWN,
-        value=["lines", "pictures"],
+        value=["lines", "pictures", "patches", "words"],
     )

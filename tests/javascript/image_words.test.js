@@ -60,3 +60,48 @@ test("only a decoder of images has a sequence that is image and text", () => {
     assert.equal(kind_of({ modality, kind }), modality);
   }
 });
+
+test("hiding words leaves patches and special tokens, hiding patches the words", () => {
+  const { hidden_tokens, filter_name } = require("../../assets/28_weighting.js");
+  const hidden = (...filters) => hidden_tokens(sequence, new Set(filters), new Map()).map(Number).join("");
+  assert.equal(hidden("words"), "0100111");
+  assert.equal(hidden("patches"), "0011000");
+  const sides = { query: sequence, key: sequence };
+  assert.deepEqual(["patches", "words"].map((one) => filter_name(one, sides)), ["image patches", "words"]);
+});
+
+test("where there are no patches, a filter for words hides nothing and is not offered", () => {
+  const { hidden_tokens, filter_name } = require("../../assets/28_weighting.js");
+  const text = [mark("<s>"), word("Look"), word(" a")];
+  assert.deepEqual(hidden_tokens(text, new Set(["words", "patches"]), new Map()), [false, false, false]);
+  assert.equal(filter_name("words", { query: text, key: text }), null);
+  assert.equal(filter_name("patches", { all: [mark("[CLS]"), patch(0, 0)] }), null);
+});
+
+test("a map leaves out points of patches or words, also those searched for, chosen and selected", () => {
+  globalThis.qk_atlas.points = {};
+  globalThis.qk_atlas.find = require("../../assets/11_find.js");
+  const { choose } = require("../../assets/19_head_paint.js");
+  const n = sequence.length;
+  const data = new HeadData({ modality: "image" });
+  data.tokens = {
+    row: sequence.map((one) => one.row), special: sequence.map((one) => Number(one.special)),
+    sequence: sequence.map(() => 0),
+  };
+  data.owners = { n_tokens: n, token: sequence.map((_, i) => i), is_key: new Uint8Array(n) };
+  data.indices_of = (points) => points;
+  const options = { hits: [[1, 2]], sequence: 0, selected: null, hidden_side: null };
+  const found = choose(data, { ...options, hidden_kinds: ["words"] });
+  assert.deepEqual([[...found.all], [...found.near], [...found.terms[0].chosen]], [[0, 2, 3], [0, 2, 3], [2]]);
+  const rest = choose(data, { ...options, selected: [1, 2], hidden_kinds: ["patches"] });
+  assert.deepEqual([[...rest.all], [...rest.near]], [[0, 1, 4, 5, 6], [1]]);
+  assert.deepEqual([...choose(data, options).all], [0, 1, 2, 3, 4, 5, 6]);
+});
+
+test("only the map of image and text is told what to leave out", () => {
+  const { hidden_kinds } = require("../../assets/71_kind.js");
+  const both = { modality: "image", kind: "decoder" };
+  assert.deepEqual(hidden_kinds(both, ["lines", "words"]), ["patches"]);
+  assert.deepEqual(hidden_kinds(both, ["patches", "words"]), []);
+  assert.deepEqual(hidden_kinds({ modality: "image", kind: "self" }, []), []);
+});

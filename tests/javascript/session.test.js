@@ -49,6 +49,15 @@ test("a position of a mean is named where half of the sequences agree", () => {
     [{ text: "c", special: true }, { text: "d", special: false }]);
 });
 
+test("a patch is called by its place, alone and as what stands at a position", () => {
+  const images = {
+    text: ["patch 0,1", "cat", "patch 0,1"], row: [0, -1, 0], column: [1, -1, 1], position: [0, 1, 0],
+    special: [0, 0, 0],
+  };
+  assert.deepEqual([0, 1].map((token) => session.token_name(images, token)), ["▦0,1", "cat"]);
+  assert.deepEqual(session.usual_tokens(images, null).map(({ text }) => text), ["▦0,1", "cat"]);
+});
+
 test("neighbours lie in the grid, holes and edges have none", () => {
   const cells = [{ layer: 0, head: 0 }, { layer: 0, head: 1 }, { layer: 2, head: 0 }];
   const from = { layer: 0, head: 0 };

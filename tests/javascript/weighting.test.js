@@ -120,7 +120,7 @@ test("hiding and showing again gives back the very same numbers", () => {
 
 test("the filters know their tokens", () => {
   const of = (filter) => sentence.flatMap((one, at) => (is_of(filter, one, at) ? [at] : []));
-  assert.deepEqual(filters.map(of), [[0], [5, 8], [0], [3, 7]]);
+  assert.deepEqual(filters.map(of), [[0], [5, 8], [0], [3, 7], [], [1, 2, 3, 4, 6, 7]]);
 });
 
 test("a click is stronger than a filter, until it is taken back", () => {
@@ -150,8 +150,8 @@ test("the pair filter keeps one block and changes no weight in it", () => {
 
 test("boxes are named after the tokens that they hide, and missing without any", () => {
   const names = filters.map((filter) => filter_name(filter, { query: sentence, key: sentence }));
-  assert.deepEqual(names, ["[CLS]", "all [SEP]", "first token", "punctuation"]);
+  assert.deepEqual(names, ["[CLS]", "all [SEP]", "first token", "punctuation", null, null]);
   const plain = [token("a"), token("b")];
   assert.deepEqual(filters.map((filter) => filter_name(filter, { query: plain, key: plain })),
-    [null, null, "first token", null]);
+    [null, null, "first token", null, null, null]);
 });

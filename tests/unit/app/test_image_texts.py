@@ -14,7 +14,10 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from app.callbacks.atlas import describe
+from app.callbacks.trust import show_options
 from pipeline import cli
+from pipeline.aggregate import aggregate, hidden_tokens, why_not
+from pipeline.atlas import read_atlas
 from pipeline.corpora import load_corpus
 from pipeline.service import Service
 from pipeline.store import Store
@@ -161,3 +164,47 @@ def test_the_words_of_an_image_are_listed_without_its_patches(
     key = service.atlas(decoder["atlas"]).capture.record["key"]
     words = [one["words"] for one in service.inspection.sequences(key)]
     assert [word.replace(" ", "")[:6] for word in words] == ["thecat", "adog"]
+
+
+def test_patches_or_words_can_be_left_out(
+    service: Service, decoder: dict[str, Any], model: str, corpus: str
+) -> None:
+    capture = service.atlas(decoder["atlas"]).capture
+    is_patch = capture.tokens.row >= 0
+    assert np.array_equal(hidden_tokens(capture.tokens, ["patches"]), is_patch)
+    assert np.array_equal(hidden_tokens(capture.tokens, ["words"]), ~is_patch)
+    alone = service.find_atlas(model, corpus, "faithful", "encoder")
+    assert alone is not None
+    assert not hidden_tokens(alone.capture.tokens, ["patches", "words"]).any()
+    for part, offered in (("decoder", {"patches", "words"}), ("encoder", set())):
+        atlas = describe(service, model, corpus, "faithful", part=part)
+        options = show_options(service, atlas, {"layer": 0, "head": 0})
+        assert {one["value"] for one in options} & {"patches", "words"} == offered
+
+
+def test_captions_of_different_length_still_have_means_by_position(
+    service: Service, decoder: dict[str, Any]
+) -> None:
+    """The patches stand at the same positions; longer captions have fewer sequences behind them."""
+    capture = service.atlas(decoder["atlas"]).capture
+    assert why_not(capture) == ""
+    found = aggregate(capture, 1, 2)
+    lengths = np.diff(capture.tokens.sequence_offset)
+    assert found.counts.tolist() == [int((lengths > i).sum()) for i in range(lengths.max())]
+    both = np.mean([capture.attention(s, 1, 2)[:17, :17] for s in (0, 1)], axis=0)
+    assert np.abs(found.means[:17, :17] - both).max() <= 1e-6
+    among = aggregate(capture, 1, 2, left_out=["words"]).means
+    assert not among[16:].any()
+    assert np.abs(among[:16].sum(axis=1) - 1).max() <= 1e-5
+
+
+def test_patches_at_different_positions_have_no_means(
+    tiny_store: Store, hub_cache: Path, model: str, tmp_path: Path
+) -> None:
+    for number, caption in enumerate(("<image> a cat", "Look: <image> a dog")):
+        Image.fromarray(noise(32, 32)).save(tmp_path / f"{number}.png")
+        (tmp_path / f"{number}.txt").write_text(caption)
+    made = build(tiny_store, hub_cache, model=model, corpus=str(tmp_path), part="decoder",
+                 methods=("pca",), dims=(2,))  # fmt: skip
+    capture = read_atlas(tiny_store, made["atlas"]).capture
+    assert "stand at different positions" in why_not(capture)
