@@ -196,13 +196,10 @@
       return link;
     }
 
-    /** Make what the colours of a difference mean; nothing where none is drawn. */
-    difference_legend() {
-      if (!this.is_difference) return [];
-      const legend = make("span", "qk-signs");
-      legend.append(make("span", "qk-sign-more", "more than before"),
-        make("span", "qk-sign-less", "less than before"));
-      return [legend];
+    /** Make what the colours of a difference mean, for `scale.show`; nothing where none is drawn. */
+    difference_legend(look) {
+      this.scale = this.is_difference ? new qk_atlas.change_scale.ChangeScale(look) : null;
+      return this.scale ? [this.scale.element] : [];
     }
 
     provenance(head) {
@@ -259,7 +256,7 @@
       const sides = this.input && [this.input.queries.text.length, this.input.keys.text.length];
       return {
         state, ready: state === "ready", n_tokens: sides ?? null, sequence: this.config.sequence,
-        is_difference: this.is_difference, ...(this.input ? this.shown() : {}),
+        is_difference: this.is_difference, changes: this.scale?.range ?? null, ...(this.input ? this.shown() : {}),
       };
     }
 

@@ -127,6 +127,7 @@
       const mask = pair_mask(pairs, this.sides.query, this.sides.key);
       this.mask = mask;
       this.found = lines_of(layer, heads, { threshold, mask, most: most_lines });
+      this.changes = is_difference ? qk_atlas.change_scale.range_of_heads(layer, heads, mask) : null;
       const context = this.fresh(this.canvas, width);
       for (const line of this.found.lines) this.stroke(context, line, width, 0.08, is_difference);
     }
@@ -144,8 +145,14 @@
       return this.options.is_single ? this.signs.single : this.signs.heads[sign_of(head).colour];
     }
 
+    /** Return the opacity of a weight; of a change its root, so that small ones are seen. */
+    opacity_of(value) {
+      const strength = Math.abs(value);
+      return this.options.is_difference ? Math.sqrt(strength) : strength;
+    }
+
     stroke(context, line, width, least) {
-      const strength = Math.abs(line.value);
+      const strength = this.opacity_of(line.value);
       const [x, y, ...rest] = curve(line.query, line.key, width - 2 * this.strip);
       context.globalAlpha = Math.min(1, least + (1 - least) * strength);
       context.strokeStyle = this.colour_of(line);
@@ -183,10 +190,10 @@
           if (value === null) return;
           const colour = this.colour_of({ head, value });
           const box = [left + 0.5, position * row_height + 2.5, wide - 1.5, row_height - 5];
-          context.globalAlpha = Math.abs(value);
+          context.globalAlpha = this.opacity_of(value);
           context.fillStyle = colour;
           context.fillRect(...box);
-          context.globalAlpha = box_rim + (1 - box_rim) * Math.abs(value);
+          context.globalAlpha = box_rim + (1 - box_rim) * this.opacity_of(value);
           context.strokeStyle = colour;
           context.strokeRect(...box);
         });
@@ -226,7 +233,7 @@
           (value, i) => round(value + (i % 2 === 0 ? start : top)));
         return {
           d: `M${x} ${y}C${rest.join(" ")}`, colour: this.colour_of(line),
-          opacity: 0.08 + 0.92 * Math.abs(line.value), width: 1 + Math.abs(line.value),
+          opacity: 0.08 + 0.92 * this.opacity_of(line.value), width: 1 + Math.abs(line.value),
           dash: this.options.is_single ? "" : sign_of(line.head).dash.join(" "),
         };
       });

@@ -220,6 +220,7 @@
       const [a, b, c] = [drawn, sum("n_above"), sum("n_pairs")].map((n) => n.toLocaleString("en-US"));
       const cut = drawn < sum("n_above") ? `, the strongest ${most_lines.toLocaleString("en-US")} of each layer` : "";
       const what = this.is_difference ? "changes" : "weights";
+      this.scale?.show(qk_atlas.change_scale.joined(this.sheets.map(({ lines }) => lines.changes)));
       this.note.textContent = `${a} lines drawn${cut}: ${b} of ${c} ${what} reach ${this.options.threshold}. `
         + "Point at a token for its own; click keeps it.";
     }

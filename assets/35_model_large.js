@@ -85,10 +85,13 @@
     lines.set({
       layer: weights, heads: [head], threshold: 0.02, pairs, theme, is_single: true, is_difference: view.is_difference,
     });
+    const scale = view.is_difference ? new qk_atlas.change_scale.ChangeScale() : null;
+    scale?.show(lines.changes);
     const { n_heads, n_kv_heads } = view.input.layers[layer];
     const group = n_heads / n_kv_heads;
     const shared = group > 1 ? [["key head", String(Math.floor(head / group))]] : [];
-    side.replaceChildren(list_of([...score_rows(view.input, scores_of(scores, head)), ...shared]));
+    const about = scale ? [scale.element, make("p", "", "Lines: now minus before the edit. Figures: now.")] : [];
+    side.replaceChildren(...about, list_of([...score_rows(view.input, scores_of(scores, head)), ...shared]));
   }
 
   qk_atlas.model_large = { card_rows, open_head, score_rows };

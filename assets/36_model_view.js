@@ -108,6 +108,7 @@
       const { heads, layers } = this.kept();
       const focused = this.grid.contains(document.activeElement);
       this.grid.replaceChildren();
+      this.scale?.clear();
       this.grid.dataset.sorted = String(!has_headings);
       if (has_headings) {
         const top = make("div", "qk-thumbs-top");
@@ -253,6 +254,7 @@
       const picture = this.options.drawn === "lines" ? line_picture : square_picture;
       const image = new ImageData(canvas.width, canvas.height);
       const values = picture(layer, head, mask, canvas.width, canvas.height);
+      this.scale?.add(canvas, qk_atlas.change_scale.range_of_heads(layer, [head], mask));
       colour_picture(values, image.data, ...(this.is_difference ? [signs.more, signs.less] : [signs.single]));
       canvas.getContext("2d").putImageData(image, 0, 0);
     }

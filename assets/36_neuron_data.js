@@ -98,6 +98,12 @@
     return Math.max(1e-12, sizes[Math.floor(0.98 * (sizes.length - 1))]);
   }
 
+  /** Return the same of changes, most of which may be none: an edit of one token leaves other keys. */
+  function full_change(changes) {
+    const most = changes.reduce((found, change) => Math.max(found, Math.abs(change)), 0);
+    return most === 0 ? 1e-12 : full_colour(changes.filter((change) => Math.abs(change) > 0.001 * most));
+  }
+
   /** Return the same for all products of a query. */
   function full_products(query, keys) {
     return full_colour(keys.map((value, i) => value * query[i % query.length]));
@@ -142,7 +148,7 @@
   }
 
   qk_atlas.neuron_data = {
-    explain_row, products, mean_products, subtract_rows, order_dimensions, full_colour, full_products,
+    explain_row, products, mean_products, subtract_rows, order_dimensions, full_colour, full_change, full_products,
     key_words, rotary_words, figure_columns, figure_text,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.neuron_data;

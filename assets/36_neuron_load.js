@@ -73,25 +73,31 @@
    * @param {object[]} rows of `HeadSource.row`: now, and before where there is one
    */
   function line_of([now, before]) {
-    const { full_products, mean_products, subtract_rows } = qk_atlas.neuron_data;
+    const { full_change, full_colour, full_products, mean_products, subtract_rows } = qk_atlas.neuron_data;
     const { query, keys } = now.shown;
     const width = query.length;
-    const most_product = full_products(query, keys);
     const mean = mean_products(query, keys, now.additive);
     const key_now = (j, d) => keys[j * width + d];
     if (!before) {
       return {
-        explained: now.explained, most_product, mean, key_at: key_now,
+        explained: now.explained, mean, key_at: key_now, most_query: full_colour(query),
+        most_key: full_colour(keys), most_product: full_products(query, keys), most_mean: full_colour(mean),
         query_at: (d) => query[d], product_at: (j, d) => query[d] * key_now(j, d),
       };
     }
     const old = before.shown;
     const old_mean = mean_products(old.query, old.keys, before.additive);
     const key_old = (j, d) => old.keys[j * width + d];
+    const query_at = (d) => query[d] - old.query[d];
+    const change = mean.map((value, d) => value - old_mean[d]);
+    const minus = (values, others) => values.map((value, i) => value - others[i]);
+    const products = (one) => one.keys.map((value, i) => value * one.query[i % width]);
     return {
-      explained: subtract_rows(now.explained, before.explained), most_product,
-      mean: mean.map((value, d) => value - old_mean[d]),
-      key_at: (j, d) => key_now(j, d) - key_old(j, d), query_at: (d) => query[d] - old.query[d],
+      explained: subtract_rows(now.explained, before.explained), mean: change, query_at,
+      most_query: full_change(query.map((_, d) => query_at(d))), most_mean: full_change(change),
+      most_key: full_change(minus(keys, old.keys)),
+      most_product: full_change(minus(products(now.shown), products(old))),
+      key_at: (j, d) => key_now(j, d) - key_old(j, d),
       product_at: (j, d) => query[d] * key_now(j, d) - old.query[d] * key_old(j, d),
     };
   }

@@ -7,11 +7,12 @@
   const { visible_text } = qk_atlas.attention;
   const { InspectView, make_button, make_select } = qk_atlas.inspect;
   const {
-    figure_columns, figure_text, full_colour, key_words, order_dimensions, rotary_words,
+    figure_columns, figure_text, key_words, order_dimensions, rotary_words,
   } = qk_atlas.neuron_data;
   const { HeadSource, line_of } = qk_atlas.neuron_load;
   const { NeuronRows, paint_strip, strip_cell } = qk_atlas.neuron_rows;
   const { read_signs } = qk_atlas.token_lines;
+  const { range_of } = qk_atlas.change_scale;
 
   const orders = { index: "as stored", pair: "by the chosen key", overall: "by size over all keys" };
   const rotaries = { after: "after rotation", before: "before rotation" };
@@ -39,7 +40,7 @@
       this.rotary_list = make_select("vectors", rotaries, (rotary) => this.choose({ rotary }));
       this.link = make("span", "");
       this.bar.replaceChildren(this.title, this.layer_list.field, this.head_list.field, this.order_list.field,
-        this.rotary_list.field, make("span", "qk-spring"), ...this.difference_legend(), this.link, this.make_exports());
+        this.rotary_list.field, make("span", "qk-spring"), ...this.difference_legend({ is_bare: true }), this.link, this.make_exports());
       this.list = make("div", "qk-neuron-queries qk-of-query", "", { role: "group", "aria-label": "queries" });
       this.list.append(make("div", "qk-heading qk-of-query", "queries"));
       this.items = queries.text.map((text, i) => this.make_item(text, queries.special[i] === 1, i));
@@ -172,10 +173,12 @@
       const { dimensions, key } = this.options;
       const [{ shown }] = rows[0];
       const order = order_dimensions(dimensions, shown.query, shown.keys, key ?? this.strongest());
+      const lines = rows.map(line_of);
+      const { most_key, most_query } = lines[0];
+      this.scale?.show(range_of(lines.flatMap(({ explained }) => Array.from(explained.weights))));
       this.model = {
-        texts: this.input.keys.text, special: this.input.keys.special, lines: rows.map(line_of),
-        columns: figure_columns(about), dimensions: order, most_key: full_colour(shown.keys), chosen: key,
-        most_query: full_colour(shown.query), has_sink: about.sink !== null, sink: about.sink,
+        texts: this.input.keys.text, special: this.input.keys.special, lines,
+        columns: figure_columns(about), dimensions: order, most_key, chosen: key, most_query, has_sink: about.sink !== null, sink: about.sink,
         signs: read_signs(this.element),
       };
       this.draw_bar(about, rotary, place);
@@ -214,9 +217,9 @@
       this.rotary_list.select.value = rotary;
       this.link.replaceChildren(...[this.map_link(layer, head)].filter(Boolean));
       const scale = [["q", this.model.most_query], ["k", this.model.most_key], ["q × k", this.model.lines[0].most_product]]
-        .map(([name, most]) => `${name} ±${Number(most.toPrecision(2))}`).join(", ");
+        .map(([name, most]) => (most > 1e-9 ? `${name} ±${Number(most.toPrecision(2))}` : `${name} 0`)).join(", ");
       const words = [`${about.head_dim} dimensions`, key_words(about, head), rotary_words(about, rotary),
-        about.sink === null ? "" : "a sink takes weight: rows of keys sum to less than 1", `full colour from ${scale}`];
+        about.sink === null ? "" : "a sink takes weight: rows of keys sum to less than 1", `full colour from ${this.is_difference ? "a change of " : ""}${scale}`];
       this.note.textContent = words.filter(Boolean).join(" · ");
     }
 
@@ -242,9 +245,9 @@
       this.head_rows.replaceChildren(names, ...rows);
       rows.forEach((row, i) => {
         const [query, mean] = row.querySelectorAll("canvas");
-        const { query_at, mean: means } = lines[i];
+        const { query_at, mean: means, most_mean } = lines[i];
         paint_strip(query, [{ value_of: query_at, most: most_query }], dimensions, signs);
-        paint_strip(mean, [{ value_of: (d) => means[d], most: full_colour(means) }], dimensions, signs);
+        paint_strip(mean, [{ value_of: (d) => means[d], most: most_mean }], dimensions, signs);
       });
     }
 

@@ -146,7 +146,7 @@
   function drawing_of_neurons(view) {
     const { lines, dimensions, texts, most_key, most_query, signs, columns } = view.model;
     const { visible_text } = qk_atlas.attention;
-    const { full_colour, figure_text } = qk_atlas.neuron_data;
+    const { figure_text } = qk_atlas.neuron_data;
     const [name_width, strip, figure, row] = [110, 340, 62, 20];
     const lefts = [name_width, name_width + strip + margin];
     const drawing = { boxes: [], labels: [], width: lefts[1] + strip + (columns.length + 1) * figure + margin, height: 0 };
@@ -160,12 +160,12 @@
     const write = (x, top, text, anchor = "end") => drawing.labels.push({ x, y: top + 14, text, anchor });
     const figures = (top, values) => values.forEach((text, i) => write(lefts[1] + strip + (i + 1) * figure, top, text));
     let top = 8;
-    figures(top, [...columns.map(({ name }) => name), "weight"]);
+    figures(top, [...columns.map(({ name }) => name), view.is_difference ? "change" : "weight"]);
     for (const [i, line] of lines.entries()) {
       top += row;
       write(8, top, `q ${visible_text(view.input.queries.text[view.data.queries[i]])}`, "start");
       vector(lefts[0], top, line.query_at, most_query);
-      vector(lefts[1], top, (d) => line.mean[d], full_colour(line.mean));
+      vector(lefts[1], top, (d) => line.mean[d], line.most_mean);
     }
     texts.forEach((text, j) => lines.forEach((line, i) => {
       top += row;

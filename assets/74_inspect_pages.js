@@ -1,6 +1,6 @@
 "use strict";
-// Connects the inspect views with Dash: which input is looked at, what the address says, and what
-// the legend means.
+// Connects the inspect views with Dash: which input is looked at, what the address says, and the
+// legend beside it.
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
@@ -11,22 +11,6 @@
     "/inspect/model": { id: "inspect-model-view", kind: "model_view", name: "Model" },
     "/inspect/heads": { id: "inspect-lines-view", kind: "head_lines", name: "Heads" },
     "/inspect/neurons": { id: "inspect-neuron-view", kind: "neuron_view", name: "Neurons" },
-  };
-  const meanings = {
-    model_view: [
-      ["line", "a line from query (left) to key (right), as strong as its weight"],
-      ["words", "Click a picture for its tokens. Click L or H numbers to filter, Shift and click to hide."],
-    ],
-    head_lines: [
-      ["heads", "one colour and dash pattern for each head"],
-      ["words", "Click a number to show or hide its head; double click (or the key i) for it alone, "
-        + "again for all. Beside each token stand boxes: what the token pointed at gives or gets, head by head."],
-    ],
-    neuron_view: [
-      ["signs", ""],
-      ["words", "Click a token on the left: its query is compared with every key. Point at another to see "
-        + "both. Click a row to choose its key."],
-    ],
   };
 
   let now = null;
@@ -126,10 +110,11 @@
     return { ...now.inspect, layer, head, theme, ...(is_live ? {} : { picked }) };
   }
 
-  function draw_legend(kind, hrefs) {
+  function draw_legend(kind, hrefs, is_difference) {
     const legend = document.getElementById("inspect-legend");
-    if (!legend || legend.dataset.shows === kind + hrefs.join()) return;
-    legend.dataset.shows = kind + hrefs.join();
+    const shows = [kind, is_difference, ...hrefs].join();
+    if (!legend || legend.dataset.shows === shows) return;
+    legend.dataset.shows = shows;
     const tabs = stage.make("nav", "qk-inspect-tabs", "", { "aria-label": "views of this input" });
     Object.entries(pages).forEach(([page, { name, kind: own }], i) => {
       const tab = stage.make("a", "", name, { href: hrefs[i], ...(own === kind ? { "aria-current": "page" } : {}) });
@@ -140,17 +125,17 @@
       });
       tabs.append(tab);
     });
-    const rows = meanings[kind].map(([sign, words]) => {
+    const rows = qk_atlas.meanings.meanings_of(kind, is_difference).map(([sign, words, of_signs]) => {
       const row = stage.make("p", `qk-meaning qk-meaning-${sign}`, words);
-      if (sign === "signs") row.append(signs());
+      if (of_signs) row.append(signs(of_signs));
       return row;
     });
     legend.replaceChildren(tabs, ...rows);
   }
 
-  function signs() {
+  function signs([more, less]) {
     const legend = stage.make("span", "qk-signs");
-    legend.append(stage.make("span", "qk-sign-more", "positive"), stage.make("span", "qk-sign-less", "negative"));
+    legend.append(stage.make("span", "qk-sign-more", more), stage.make("span", "qk-sign-less", less));
     return legend;
   }
 
@@ -187,7 +172,7 @@
       qk_atlas.sequence_chooser.mount(chooser, { capture_url: `/api/${atlas.capture}`, has_images }, on_choice);
     }
     qk_atlas.views["inspect-chooser"]?.set({ sequence: source.is_live ? -1 : source.sequence });
-    draw_legend(here.kind, links);
+    draw_legend(here.kind, links, Boolean(source.compared));
     return [...links, links[1]];
   }
 

@@ -50,6 +50,10 @@ def test_a_typed_text_is_seen_everywhere_edited_and_reopened(new_page: Callable[
     again = new_page(f"/inspect/heads?layer=3&live={edited['capture']}")
     shown = wait_for(again, "inspect-lines-view", ready=True, is_difference=True)
     assert shown["n_tokens"] == [typed["n_tokens"]] * 2
+    least, greatest = shown["changes"]
+    assert least < 0 < greatest
+    expect(again.locator(".qk-change-more")).to_have_text(f"+{greatest:.3f} more")
+    expect(again.locator("#inspect-legend")).to_contain_text("more attention than before the edit")
     expect(again.locator("#inspect-live-box [data-edited]")).to_have_text("[MASK]")
 
 
