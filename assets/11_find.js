@@ -178,20 +178,23 @@
 
   /**
    * Place labels beside their points so that none overlaps another, by a grid of taken fields.
-   * @param {{x: number, y: number, width: number}[]} anchors wanted labels, the most wanted first
-   * @param {{width: number, height: number, line: number, gap: number}} room size of the picture,
-   *   height of a label and its distance from the point, in pixels
+   * @param {{x: number, y: number, width: number, gap?: number}[]} anchors wanted labels, the most
+   *   wanted first
+   * @param {{width: number, height: number, line: number, gap: number, blocked?: object[]}} room size
+   *   of the picture, height of a label and its distance from the point, in pixels; boxes inside the
+   *   picture that no label may cover
    * @param {number} most labels at most
    * @returns {{index: number, x: number, y: number}[]} left and top of the labels that fit
    */
   function place_labels(anchors, room, most) {
     const n_columns = Math.ceil(room.width / label_block);
     const taken = new Uint8Array(n_columns * Math.ceil(room.height / label_block));
+    for (const box of room.blocked ?? []) claim(taken, n_columns, box);
     const placed = [];
     for (let index = 0; index < anchors.length && placed.length < most; index += 1) {
-      const { x, y, width } = anchors[index];
-      const sides = [[x + room.gap, y - room.line / 2], [x - room.gap - width, y - room.line / 2],
-        [x - width / 2, y - room.gap - room.line], [x - width / 2, y + room.gap]];
+      const { x, y, width, gap = room.gap } = anchors[index];
+      const sides = [[x + gap, y - room.line / 2], [x - gap - width, y - room.line / 2],
+        [x - width / 2, y - gap - room.line], [x - width / 2, y + gap]];
       for (const [left, top] of sides) {
         const is_inside = left >= 0 && top >= 0
           && left + width <= room.width && top + room.line <= room.height;
@@ -204,19 +207,30 @@
     return placed;
   }
 
-  /** Take the fields of a box if all are free; say whether they were. */
-  function take(taken, n_columns, box) {
+  /** Return the fields of a box: first and last row, first and last column. */
+  function fields_of(box, n_columns) {
     const [left, top, right, bottom] = [box.left, box.top, box.right, box.bottom]
       .map((edge) => Math.floor(edge / label_block));
-    const last = Math.min(right, n_columns - 1);
+    return { top, bottom, left: Math.max(left, 0), last: Math.min(right, n_columns - 1) };
+  }
+
+  /** Take the fields of a box. */
+  function claim(taken, n_columns, box) {
+    const { top, bottom, left, last } = fields_of(box, n_columns);
+    for (let row = Math.max(top, 0); row <= bottom; row += 1) {
+      taken.fill(1, row * n_columns + left, row * n_columns + last + 1);
+    }
+  }
+
+  /** Take the fields of a box if all are free; say whether they were. */
+  function take(taken, n_columns, box) {
+    const { top, bottom, left, last } = fields_of(box, n_columns);
     for (let row = top; row <= bottom; row += 1) {
       for (let column = left; column <= last; column += 1) {
         if (taken[row * n_columns + column]) return false;
       }
     }
-    for (let row = top; row <= bottom; row += 1) {
-      taken.fill(1, row * n_columns + left, row * n_columns + last + 1);
-    }
+    claim(taken, n_columns, box);
     return true;
   }
 

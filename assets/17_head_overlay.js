@@ -74,21 +74,27 @@
   /**
    * Draw the labels that find room.
    * @param {CanvasRenderingContext2D} context
-   * @param {{x: number, y: number, text: string}[]} wanted the most wanted first
-   * @param {{width: number, height: number, gap: number, most: number}} room
+   * @param {{x: number, y: number, text: string, gap?: number, is_strong?: boolean}[]} wanted the most
+   *   wanted first
+   * @param {{width: number, height: number, gap: number, most: number, blocked?: object[]}} room
    * @param {{text: string, surface: string}} colours
    * @returns {{x: number, y: number, text: string}[]} the labels drawn, and where their text is
    */
   function draw_labels(context, wanted, room, colours) {
-    context.font = font;
+    const font_of = ({ is_strong }) => (is_strong ? `600 ${font}` : font);
+    const width_of = (label) => {
+      context.font = font_of(label);
+      return context.measureText(label.text).width + 2;
+    };
     context.textBaseline = "middle";
     context.lineJoin = "round";
     context.lineWidth = 4; // 2 pixels of halo on each side
-    const anchors = wanted.map(({ x, y, text }) => (
-      { x, y, width: context.measureText(text).width + 2 }));
+    const anchors = wanted.map((label) => (
+      { x: label.x, y: label.y, gap: label.gap ?? room.gap, width: width_of(label) }));
     const placed = qk_atlas.find.place_labels(anchors, { ...room, line: line_height }, room.most);
     for (const { index, x, y } of placed) {
       const { text } = wanted[index];
+      context.font = font_of(wanted[index]);
       context.strokeStyle = colours.surface;
       context.strokeText(text, x, y + line_height / 2);
       context.fillStyle = colours.text;

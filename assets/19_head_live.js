@@ -7,6 +7,9 @@
 
   const whole = 65535;
   const ring_width = 2;
+  const dot = 1.5; // radius of the middle
+  const core = 3; // of a point, half a side: not to be covered by labels
+  const letters_max = 24;
 
   /**
    * Place live points as the points of the map are placed.
@@ -59,6 +62,44 @@
     };
   }
 
+  const by_meaning = (a, b) => a.meaning.token - b.meaning.token || (a.meaning.side < b.meaning.side ? 1 : -1);
+
+  /**
+   * Return the labels that live points want, the hovered one first, then in the order of the text,
+   * and the boxes of the points, which no label may cover.
+   * @param {object} live
+   * @param {{x: Float32Array, y: Float32Array, count: number}} placed
+   * @param {{width: number, height: number}} view
+   * @param {{gap: number, hovered: number}} how
+   */
+  function labels_of(live, { x, y, count }, { width, height }, { gap, hovered }) {
+    const { shortened } = qk_atlas.head_overlay;
+    const points_in_sight = [];
+    for (let i = 0; i < count; i += 1) {
+      const is_in_sight = x[i] >= 0 && y[i] >= 0 && x[i] <= width && y[i] <= height;
+      if (is_in_sight) points_in_sight.push({ i, meaning: meaning_of(live, i) });
+    }
+    points_in_sight.sort((a, b) => (b.i === hovered) - (a.i === hovered) || by_meaning(a, b));
+    return {
+      wanted: points_in_sight.map(({ i, meaning: { token } }) => ({
+        x: x[i], y: y[i], gap, is_strong: true,
+        text: shortened(`${live.position[token]}:${qk_atlas.attention.visible_text(live.text[token])}`, letters_max),
+      })),
+      blocked: points_in_sight.map(({ i }) => (
+        { left: x[i] - core, top: y[i] - core, right: x[i] + core, bottom: y[i] + core })),
+    };
+  }
+
+  /** Return live points as discs of a drawing: a ring is a disc on a disc. */
+  function circles_of(live, { x, y, count }, { radius, colours }) {
+    return Array.from({ length: count }, (_, i) => {
+      const { side } = meaning_of(live, i);
+      const disc = (size, colour) => ({ x: x[i], y: y[i], radius: size, colour, opacity: 1 });
+      return [disc(radius + ring_width / 2, colours[side]), disc(radius - ring_width / 2, colours.surface),
+        disc(dot, colours[side])];
+    }).flat();
+  }
+
   /** Draw live points as rings in the colour of their side, filled with the ground. */
   function draw(context, placed, { live, radius, colours, hovered }) {
     for (let i = 0; i < placed.count; i += 1) {
@@ -74,12 +115,12 @@
       context.strokeStyle = i === hovered ? colours.select : colours[side];
       context.stroke();
       context.beginPath();
-      context.arc(placed.x[i], placed.y[i], 1.5, 0, 2 * Math.PI);
+      context.arc(placed.x[i], placed.y[i], dot, 0, 2 * Math.PI);
       context.fillStyle = colours[side];
       context.fill();
     }
   }
 
-  qk_atlas.head_live = { place, nearest, meaning_of, card_lines, draw };
+  qk_atlas.head_live = { place, nearest, meaning_of, card_lines, labels_of, circles_of, draw };
   if (typeof module !== "undefined") module.exports = qk_atlas.head_live;
 })();

@@ -210,13 +210,15 @@
         this.options.lines ?? [], placed,
         (point) => (this.sets.shown[point.token] ? this.data.point_of(point) : undefined));
       head_overlay.draw_lines(context, this.line_ends, this.colours.select);
+      if (this.live_placed) qk_atlas.head_live.draw(context, this.live_placed, this.live_look);
       this.labels = this.draw_labels(context, placed);
       this.draw_rings(context, placed);
-      if (this.live_placed) {
-        const look = { live: this.options.live, radius: this.radius + 3, colours: this.colours };
-        qk_atlas.head_live.draw(context, this.live_placed, { ...look, hovered: this.hovered_live });
-      }
       if (this.rubber) head_overlay.draw_rubber(context, this.rubber, this.colours.text);
+    }
+
+    get live_look() {
+      const { options: { live }, radius, colours, hovered_live: hovered } = this;
+      return { live, radius: radius + 3, gap: radius + 7, colours, hovered };
     }
 
     /** Return the places of the points in CSS pixels. */
@@ -229,17 +231,19 @@
       return this.has_pictures ? this.cut.side / this.ratio / 2 + 1 : this.radius;
     }
 
+    /** Draw the labels that find room, those of live points first. */
     draw_labels(context, placed) {
       const { near, terms, all } = this.sets;
       const in_sequence = near !== null && !this.options.selected;
-      if (!this.options.labels && !in_sequence) return [];
       const { width, height } = this.size;
       const text_of = (index) => this.label_of(index, in_sequence);
-      const wanted = head_overlay.labels_in_sight(
+      const wanted = !this.options.labels && !in_sequence ? [] : head_overlay.labels_in_sight(
         placed, this.to_label(near ?? terms?.[0]?.chosen ?? all), this.size, text_of);
-      const most = in_sequence ? Infinity : head_overlay.labels_most(width, height);
-      const gap = this.extent + 3;
-      return head_overlay.draw_labels(context, wanted, { width, height, gap, most }, this.colours);
+      const live = this.live_placed ? qk_atlas.head_live.labels_of(
+        this.options.live, this.live_placed, this.size, this.live_look) : { wanted: [], blocked: [] };
+      const most = live.wanted.length + (in_sequence ? Infinity : head_overlay.labels_most(width, height));
+      const room = { width, height, gap: this.extent + 3, most, blocked: live.blocked };
+      return head_overlay.draw_labels(context, [...live.wanted, ...wanted], room, this.colours);
     }
 
     /** The patches of an image are their own labels, and too many for words, unless asked for. */

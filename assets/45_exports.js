@@ -24,6 +24,9 @@
       return { x: x[i], y: y[i], radius: stands_out ? 1.4 * radius : radius, colour: css_of(table[values[i]]), opacity };
     });
     circles.sort((a, b) => a.opacity - b.opacity);
+    if (view.live_placed) {
+      circles.push(...qk_atlas.head_live.circles_of(view.options.live, view.live_placed, view.live_look));
+    }
     return { ...size, ...colours, circles, lines: view.line_ends ?? [], labels: view.labels ?? [] };
   }
 

@@ -17,7 +17,7 @@
   function note_of(n_points, is_exact) {
     const how = is_exact
       ? "PCA places them exactly." : "Their places are approximate: each at the mean of its 10 nearest points.";
-    return `${n_points} ringed points on the map. ${how}`;
+    return `${n_points} ringed points on the map, labelled in bold. ${how}`;
   }
 
   /** Show where the live points lie on the map at hand; no source takes them away. */

@@ -33,7 +33,8 @@ def test_a_typed_text_is_seen_everywhere_edited_and_reopened(new_page: Callable[
     assert (typed["error"], typed["edits"]) == ("", [])
     chips = page.locator("#live-head-box .qk-chip").all_text_contents()
     assert [chips[i] for i in (0, 5, 6, 7)] == ["[CLS]", "<", "/", "script"]
-    wait_for(page, "head-view", n_live=2 * typed["n_tokens"])
+    placed = wait_for(page, "head-view", n_live=2 * typed["n_tokens"])
+    assert typed["n_tokens"] < placed["n_labels"] <= placed["n_live"]  # all that do not overlap
     expect(page.locator("#live-placed-note")).to_contain_text("PCA places them exactly")
     wait_for(page, "live-sentence-view", state="ready", n_tokens=typed["n_tokens"])
     query = parse_qs(urlsplit(page.url).query)
