@@ -43,6 +43,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "drawn": ("lines", "squares"),
     "dimensions": ("index", "pair", "overall"),
     "rotary": ROTARY,
+    "image_mode": ("patch", "strongest", "flows"),
 }
 # Fields that only the inspect pages have.
 OF_INSPECT = (
@@ -88,6 +89,7 @@ class ViewState:
     compare : place of the query that the neuron view compares with, or None.
     live : capture of a live input, or None; what was typed is never in an address.
     selection : digest of the points that are shown alone, or None for all.
+    image_mode : of the image beside a map: heat of one patch, strongest keys, or all flows.
     """
 
     model: str = "minilm"
@@ -115,6 +117,7 @@ class ViewState:
     compare: int | None = None
     live: str | None = None
     selection: str | None = None
+    image_mode: str = "patch"
 
 
 def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:

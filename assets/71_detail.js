@@ -86,12 +86,16 @@
       weights_url, arriving: weights, grid: tokens.grid,
       ...(atlas.modality === "image" && qk_atlas.image_config.of(atlas, view, label)),
     };
-    put(id, kind, config, { picked: place, theme },
+    put(id, kind, config, { picked: place, theme, mode: view.image_mode },
       (event) => on_panel_event(event, view.sequence, first));
     qk_atlas.kind.offer(qk_atlas.views[id], atlas, () => qk_atlas.pages.draw_again());
   }
 
-  function on_panel_event({ type, side, position }, sequence, first) {
+  function on_panel_event({ type, side, position, mode }, sequence, first) {
+    if (type === "mode") {
+      qk_atlas.image_mode.choose(mode);
+      return;
+    }
     if (type === "pick") {
       qk_atlas.pages.pick({ sequence, position, side });
       return;

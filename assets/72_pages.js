@@ -30,14 +30,18 @@
 
   function open_head({ layer, head, from }) {
     passage = from ?? null;
-    const { selection } = now.view;
     if (now.page !== "head") return go_to("/head", { ...now.view, layer, head });
-    return show_ahead({ layer, head }, "shell-place", { layer, head, selection });
+    return show_ahead({ layer, head }, "shell-place", { layer, head, selection: now.view.selection });
   }
 
   /** Show at once what was chosen; the rest of the page follows through Dash. */
   function show_ahead(changes, store, data) {
     ahead.note(now.atlas.capture, changes, store, data);
+    change(changes);
+  }
+
+  /** Draw another view of the same page, and write it into the address. */
+  function change(changes) {
     draw({ ...now, view: { ...now.view, ...changes } });
     qk_atlas.url.write(qk_atlas.url.query_of(now.view, now.defaults));
   }
@@ -50,10 +54,10 @@
   }
 
   /** Return what an export says about where it is from. */
-  function provenance_of({ atlas, view }, head) {
-    const method = session.map_name(view.method, view.dims);
-    const { selection } = view;
-    return { ...atlas.provenance, method, ...(head && { head }), ...(selection && { selection }) };
+  function provenance_of({ atlas, view: { method, dims, selection } }, head) {
+    return {
+      ...atlas.provenance, method: session.map_name(method, dims), ...(head && { head }), ...(selection && { selection }),
+    };
   }
 
   function show_matrix(state) {
@@ -113,8 +117,8 @@
       (name) => [name, show.includes(name)]));
     put("head-view", "head", config, {
       ...options, ...shown, hidden_kinds: qk_atlas.kind.hidden_kinds(atlas, show),
-      sequence: view.sequence, tool, selected: selected.points,
-      refresh: progress, ...(passage ? { from: passage } : {}),
+      sequence: view.sequence, tool, selected: selected.points, refresh: progress,
+      ...(passage ? { from: passage } : {}),
       ...(view.sequence === null ? { lines: null, picked: null } : {}),
     }, on_map_event);
     passage = null;
@@ -214,8 +218,7 @@
   }
 
   async function show_selection() {
-    const element = document.getElementById("selection-view");
-    if (!element) return;
+    if (!document.getElementById("selection-view")) return;
     put("selection-view", "selection", {}, {}, on_selection_event);
     const tokens = await tokens_of(now.atlas);
     const head = qk_atlas.views["head-view"];
@@ -293,5 +296,5 @@
 
   const place = () => now.view;
   const draw_again = () => now && draw(now);
-  qk_atlas.pages = { place, draw, draw_again, go_to, open_head, pick, turn_to };
+  qk_atlas.pages = { place, draw, draw_again, change, go_to, open_head, pick, turn_to };
 })();

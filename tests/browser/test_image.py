@@ -58,6 +58,7 @@ def test_modes_show_the_weights_of_the_capture_and_heads_keep_them(
     assert state["counts"]["square"] == int((strong.argmax(axis=1) == 0).sum())
     assert state["counts"]["triangle"] == 0
     panel.get_by_role("button", name="all flows").click()
+    page.wait_for_url("**image_mode=flows**")
     wait_for(page, IMAGE, mode="flows", n_flows=flows_from(weights, 0.1))
     panel.get_by_label("least weight that is drawn").fill("0.3")
     wait_for(page, IMAGE, threshold=0.3, n_flows=flows_from(weights, 0.3))
@@ -65,6 +66,11 @@ def test_modes_show_the_weights_of_the_capture_and_heads_keep_them(
     wait_for(page, HEAD, state="ready", head=NUMBER + 1)
     other = capture.attention(SEQUENCE, LAYER, NUMBER + 1)
     wait_for(page, IMAGE, state="ready", mode="flows", n_flows=flows_from(other, 0.3))
+    page.locator(".qk-stage").press("ArrowRight")  # picks the first patch
+    picked = {"side": "key", "position": 1}
+    wait_for(page, IMAGE, picked=picked)
+    page.reload()
+    wait_for(page, IMAGE, state="ready", mode="flows", picked=picked)
 
 
 def test_patches_and_boxes_are_linked_with_the_map_both_ways(page: Page, capture: Capture) -> None:

@@ -11,6 +11,7 @@ const defaults = {
   layer: 0, head: 0, encoding: "type", palette: "default", sequence: null, token: null,
   side: "query", layers: "", heads: "", pinned: "", pairs: "all", sort: "grid", drawn: "lines",
   dimensions: "index", rotary: "after", compare: null,
+  live: null, selection: null, image_mode: "patch",
 };
 
 let written = [];
@@ -33,6 +34,7 @@ const pairs = [
   [{ dims: 3, palette: "classic" }, "dims=3&palette=classic"],
   [{ guidance: 0.3, dims: 3 }, "guidance=0.3&dims=3"],
   [{ guidance: 0 }, "guidance=0"],
+  [{ token: 4, sequence: 1, image_mode: "flows" }, "sequence=1&token=4&image_mode=flows"],
 ];
 
 for (const [changes, query] of pairs) {
@@ -86,4 +88,27 @@ test("writing the default view leaves no question mark", () => {
 test("writing what is there already costs no history call", () => {
   write("layer=3");
   assert.deepEqual(written, []);
+});
+
+test("the mode of the image view is read from the address and written when it is chosen", () => {
+  const file = require.resolve("../../assets/71_image_mode.js");
+  const listeners = {};
+  const changed = [];
+  globalThis.addEventListener = (type, listener) => { listeners[type] = listener; };
+  globalThis.location.search = "?layer=3&image_mode=strongest";
+  globalThis.qk_atlas.pages = { change: (changes) => changed.push(changes) };
+  delete require.cache[file];
+  const { of, choose, asked } = require(file);
+  const image = { modality: "image" };
+  assert.deepEqual([of(image), of({ modality: "text" })], ["strongest", "patch"]);
+  choose("strongest");
+  choose("flows");
+  assert.deepEqual(changed, [{ image_mode: "flows" }]);
+  Object.assign(globalThis.location, { pathname: "/inspect/heads", search: "" });
+  listeners.popstate();
+  assert.equal(of(image), "flows"); // other pages leave it
+  globalThis.location.pathname = "/head";
+  listeners.popstate();
+  assert.equal(of(image), "patch");
+  assert.equal(asked("?image_mode=__proto__"), "patch");
 });
