@@ -6,6 +6,7 @@ Views ask for the same addresses as in the dashboard; the file brings the answer
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -27,8 +28,9 @@ from pipeline.service import Service
 MAX_BYTES = 48 * 2**20
 # Of exact weights, which only numbers and tables need: of all layers where there is room.
 MAX_EXACT_BYTES = 8 * 2**20
-# A neuron view of more tokens asks for a few rows at a time.
-MAX_NEURON_TOKENS = 256
+MAX_NEURON_TOKENS = 512
+# Of more tokens, queries and keys have addresses of their own: `whole_max` of 36_neuron_load.js.
+MAX_WHOLE_TOKENS = 256
 KINDS = {
     "model_view": "model view", "head_lines": "head view", "neuron_view": "neuron view",
     "bipartite": "sentence view", "image_panel": "image view",
@@ -77,17 +79,7 @@ def make_document(service: Service, view: View) -> str:
     capture.cell(view.layer, view.head)
     read = reader(service)
     addresses, config = _wanted(view, capture, read)
-    table: dict[str, str] = {}
-    n_bytes = 0
-    for address in addresses:
-        answer = read(address)
-        n_bytes += len(answer)
-        if n_bytes > MAX_BYTES:
-            raise InputError(
-                f"this view needs more than {MAX_BYTES / 2**20:.0f} MB of data, too much for one "
-                "file; take a shorter input"
-            )
-        table[address] = base64.b64encode(answer).decode()
+    table = _table(addresses, read)
     facts = capture.record["model"]
     place = f" L{view.layer} H{view.head}" if view.kind in ("bipartite", "image_panel") else ""
     title = f"{KINDS[view.kind].capitalize()}{place} of {facts['name']}"
@@ -95,6 +87,28 @@ def make_document(service: Service, view: View) -> str:
     options = usual | {"layer": view.layer, "head": view.head, **view.options}
     data = {"kind": view.kind, "config": config, "options": options, "table": table}
     return make_page(title, data, view.theme)
+
+
+def _table(addresses: list[str], read: Read) -> dict[str, str]:
+    """Return the answers of addresses in base64; for an equal one "@" and where it is already."""
+    table: dict[str, str] = {}
+    first: dict[bytes, str] = {}
+    n_bytes = 0
+    for address in addresses:
+        answer = read(address)
+        digest = hashlib.sha256(answer).digest()
+        if digest in first:
+            table[address] = f"@{first[digest]}"
+            continue
+        first[digest] = address
+        n_bytes += len(answer)
+        if n_bytes > MAX_BYTES:
+            raise InputError(
+                f"this view needs more than {MAX_BYTES / 2**20:.0f} MB of data, too much for one "
+                "file; take a shorter input"
+            )
+        table[address] = base64.b64encode(answer).decode()
+    return table
 
 
 def reader(service: Service) -> Read:
@@ -219,9 +233,11 @@ def _neurons(base: str, view: View, capture: Capture) -> list[str]:
     found = []
     for layer, head in capture.cells:
         place = f"{base}/neuron/{view.sequence}/{layer}/{head}"
-        found += [f"{base}/neuron/{layer}/{head}.json", f"{place}.f32"]
-        if capture.record["rotary"] == "before":
-            found.append(f"{place}.f32?rotary=before")
+        found.append(f"{base}/neuron/{layer}/{head}.json")
+        for state in ("", *(["rotary=before"] if capture.record["rotary"] == "before" else [])):
+            rows = [f"rows=0-{n_queries}", "rows=keys"] if n_queries > MAX_WHOLE_TOKENS else [""]
+            asked = ["&".join(filter(None, (state, part))) for part in rows]
+            found += [f"{place}.f32?{query}" if query else f"{place}.f32" for query in asked]
         if capture.additive(layer, head) is not None or _has_rows(capture, layer):
             found.append(f"{place}/terms.f32?rows=0-{n_queries}")
     return found

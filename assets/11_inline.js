@@ -6,7 +6,8 @@
 
   /**
    * Return the bytes of an address that the page brought along.
-   * @param {Object<string, string>|null|undefined} table address -> bytes in base64
+   * @param {Object<string, string>|null|undefined} table address -> bytes in base64, or "@" and the
+   *   address that has the same: heads share masks and keys
    * @param {string} url
    * @returns {ArrayBuffer|null} null where the page brought nothing along: ask the server
    */
@@ -15,7 +16,8 @@
     if (!Object.hasOwn(table, url)) {
       throw new Error("this file does not hold it; open the view in the dashboard, or export it anew");
     }
-    return Uint8Array.from(atob(table[url]), (character) => character.charCodeAt(0)).buffer;
+    const found = table[url].startsWith("@") ? table[table[url].slice(1)] : table[url];
+    return Uint8Array.from(atob(found), (character) => character.charCodeAt(0)).buffer;
   }
 
   qk_atlas.inline = { table: null, bytes_of };

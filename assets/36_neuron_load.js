@@ -7,9 +7,9 @@
   const whole_max = 256; // queries: up to here one answer holds all
   const block = 64; // rows of a longer input that are fetched together
 
-  /** Return from where to where the rows that hold one are fetched. */
+  /** Return from where to where the rows that hold one are fetched; a file brings all along. */
   function block_of(row, n_rows) {
-    if (n_rows <= whole_max) return [0, n_rows];
+    if (n_rows <= whole_max || qk_atlas.inline?.table) return [0, n_rows];
     const start = Math.floor(row / block) * block;
     return [start, Math.min(n_rows, start + block)];
   }

@@ -8,6 +8,7 @@ const exports_of = require("../../assets/39_inspect_exports.js");
 
 const table = {
   "/api/a/x.f32": Buffer.from(Float32Array.of(1.5, -2).buffer).toString("base64"),
+  "/api/b/x.f32": "@/api/a/x.f32",
   "/api/a/y.json": Buffer.from(JSON.stringify({ text: "é </script>" })).toString("base64"),
 };
 
@@ -19,6 +20,7 @@ test("what was brought along is not fetched", async () => {
   globalThis.qk_atlas.inline.table = table;
   try {
     assert.deepStrictEqual(await stage.fetch_array("/api/a/x.f32", Float32Array), Float32Array.of(1.5, -2));
+    assert.deepStrictEqual(await stage.fetch_array("/api/b/x.f32", Float32Array), Float32Array.of(1.5, -2));
     assert.deepStrictEqual(await stage.fetch_json("/api/a/y.json"), { text: "é </script>" });
     await assert.rejects(stage.fetch_array("/api/a/z.f32", Float32Array), /this file does not hold it/);
     await assert.rejects(stage.fetch_array("constructor", Float32Array), /this file does not hold it/);

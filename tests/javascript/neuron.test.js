@@ -121,6 +121,12 @@ test("short inputs are fetched whole, long ones by the rows that are looked at",
   assert.deepEqual(block_of(299, 300), [256, 300]);
 });
 
+test("a file holds all rows of a long input under one address", () => {
+  globalThis.qk_atlas.inline = { table: {} };
+  assert.deepEqual(block_of(299, 300), [0, 300]);
+  delete globalThis.qk_atlas.inline;
+});
+
 test("of a long input one row asks for its block and for the keys alone", async () => {
   const asked = [];
   const once = async (url) => {

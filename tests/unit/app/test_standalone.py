@@ -170,3 +170,24 @@ def test_exact_weights_of_one_layer_go_along_where_there_is_no_room_for_all(
     table = data_of(make_document(service, View("head_lines", capture, layer=1)))["table"]
     assert f"/api/{capture}/attention/0/1/0.f32" in table
     assert f"/api/{capture}/attention/0/0/0.f32" not in table
+
+
+def test_a_long_input_has_queries_and_keys_apart_and_equal_answers_once(
+    service, capture, monkeypatch
+):
+    monkeypatch.setattr(standalone, "MAX_WHOLE_TOKENS", 3)
+    table = data_of(make_document(service, View("neuron_view", capture)))["table"]
+    facts = service.capture(capture)
+    n = facts.tokens.n_tokens
+    read = standalone.reader(service)
+    for layer, head in facts.cells:
+        place = f"/api/{capture}/neuron/0/{layer}/{head}"
+        assert f"{place}.f32" not in table
+        for address in (f"{place}.f32?rows=0-{n}", f"{place}.f32?rows=keys",
+                        f"{place}/terms.f32?rows=0-{n}"):  # fmt: skip
+            found = table[address]
+            held = table[found.removeprefix("@")] if found.startswith("@") else found
+            assert base64.b64decode(held) == read(address)
+    masks = [text for address, text in table.items() if "terms" in address]
+    assert len(masks) == len(facts.cells) > 1
+    assert sum(not text.startswith("@") for text in masks) == 1  # all heads have one mask
