@@ -61,6 +61,11 @@ PATTERNS = {
     "selection": (DIGEST, "the 64 hex digits of a selection"),
 }
 
+# Fields that only the inspect pages have.
+INSPECT_FIELDS = (
+    "layers", "heads", "pinned", "pairs", "sort", "drawn", "dimensions", "rotary", "compare",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ViewState:

@@ -160,8 +160,9 @@
    */
   function show_inspect(
     pathname, source, inspect, atlas, method, dims, encoding, palette, place, picked, theme,
-    _model_ready, _lines_ready, _neuron_ready, defaults,
+    defaults,
   ) {
+    qk_atlas.pages.turn_page(location.pathname);
     const here = pages[pathname];
     const plain = [...Object.keys(pages), "/inspect/heads"];
     for (const { id } of Object.values(pages)) if (id !== here?.id) qk_atlas.views[id]?.destroy();

@@ -49,9 +49,6 @@ HELP = {
 }
 
 
-SHOWN = ["labels", "lines", "size_by_norm", "neighbours", "pictures"]  # words: callbacks/trust.py
-
-
 def control_column() -> Component:
     """Return the column; its values are set when a link is opened."""
     return html.Aside(
@@ -143,6 +140,6 @@ def _search_box() -> Component:
 def _show() -> Component:
     return dcc.Checklist(
         id=ids.SHOW,
-        options=SHOWN,
+        options=[],  # of the head that is shown: `show_options` in assets/70_session.js
         value=["lines", "pictures"],
     )

@@ -13,7 +13,7 @@ import torch
 from flask.testing import FlaskClient
 from PIL import Image
 
-from app.callbacks.atlas import describe
+from app.opening import describe
 from pipeline import cli
 from pipeline.corpora import load_corpus
 from pipeline.service import Service
