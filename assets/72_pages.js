@@ -51,11 +51,13 @@
     return show_ahead({ layer, head }, "shell-place", { layer, head, selection });
   }
 
-  /** Show at once what was chosen; the rest of the page follows through Dash. */
+  /** Show at once what was chosen; the address and the rest of the page follow. */
   function show_ahead(changes, store, data) {
-    ahead.note(now.atlas.capture, changes, store, () => set_props(store, { data }));
+    ahead.note(now.atlas.capture, changes, store, () => {
+      qk_atlas.url.write(qk_atlas.url.query_of(now.view, now.defaults));
+      set_props(store, { data });
+    });
     draw({ ...now, view: { ...now.view, ...changes } });
-    qk_atlas.url.write(qk_atlas.url.query_of(now.view, now.defaults));
   }
 
   /** Choose a token of a sequence, `{sequence, position, side}`, or none. */

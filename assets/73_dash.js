@@ -114,6 +114,7 @@
   }
 
   async function copy_link() {
+    qk_atlas.ahead.tell();
     try {
       await navigator.clipboard.writeText(location.href);
       return "copied";
