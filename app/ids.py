@@ -39,7 +39,7 @@ HELP_BUTTON = "shell-help-button"
 # What is looked at; plain values that can be read again from the URL or from the store
 DEFAULTS = "shell-defaults"  # the view of an address without a query
 THEME = "shell-theme"  # "light" or "dark"
-ATLAS = "shell-atlas"  # what `callbacks.atlas.describe` returns
+ATLAS = "shell-atlas"  # what `opening.describe` returns
 HITS = "shell-hits"  # token numbers that were searched for, or None
 PLACE = "shell-place"  # {layer, head}
 MADE = "shell-made"  # digest of the map of a selection that is shown, or None
@@ -47,6 +47,11 @@ PICKED = "shell-picked"  # {sequence, position, side} or None
 JOB = "shell-job"  # id of the build that is followed, or None
 PROGRESS = "shell-progress"  # grows with every step of that build
 STAGE = "shell-stage"  # changes when there is something new to load
+
+# What the server is asked for beside data; None for nothing, unchanged while the answer holds
+SOUGHT = "shell-sought"  # {query, manner, capture}
+MEANT = "shell-meant"  # {encoding, palette, theme, is_common, capture, head, source}
+REPORTED = "shell-reported"  # {tab, atlas, capture, head, selection, map, guidance, ...}
 
 # The inspect pages
 SOURCE = "inspect-source"  # {capture, sequence, model, is_live, compared?}: what is looked at
@@ -58,9 +63,6 @@ INSPECT_LEGEND = "inspect-legend"
 MODEL_VIEW = "inspect-model-view"
 LINES_VIEW = "inspect-lines-view"
 NEURON_VIEW = "inspect-neuron-view"
-MODEL_VIEW_READY = "inspect-model-ready"
-LINES_READY = "inspect-lines-ready"
-NEURON_READY = "inspect-neuron-ready"
 
 # Live input beside the head view; on the inspect pages it is LIVE_BOX
 LIVE_PANEL = "live-panel"
@@ -86,10 +88,8 @@ SHOW = "controls-show"
 # Pages
 MATRIX_BAR = "matrix-bar"
 MATRIX_VIEW = "matrix-view"
-MATRIX_READY = "matrix-ready"
 HEAD_BAR = "head-bar"
 HEAD_VIEW = "head-view"
-HEAD_READY = "head-ready"
 DETAIL = "detail-panel"
 DETAIL_TAB = "detail-tab"
 SELECTION_VIEW = "selection-view"

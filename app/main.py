@@ -15,8 +15,8 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from app import api, bodies, ids, security, shell, standalone
-from app.callbacks import atlas, build, client, find, inspect, left_out, live, trust, weights
-from app.pages import about, head, head_view, matrix, model_view, neuron_view
+from app.callbacks import build, client, find, trust, weights
+from app.pages import about, views
 from app.pages import build as build_page
 from app.settings import Settings
 from pipeline.service import Service
@@ -67,26 +67,17 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
         on_error=_report_error,
     )
     pages = {
-        "matrix": ("/", "Matrix", matrix.layout),
-        "head": ("/head", "Head", head.layout),
-        "model_view": ("/inspect/model", "Model view", model_view.layout),
-        "head_view": ("/inspect/heads", "Head view", head_view.layout),
-        "neuron_view": ("/inspect/neurons", "Neuron view", neuron_view.layout),
-        "build": ("/build", "Build", partial(_build_layout, service, allow_any_model)),
-        "about": ("/about", "About", about.layout),
+        **{path: (title, views.layout) for path, title in views.PAGES.items()},
+        "/build": ("Build", partial(_build_layout, service, allow_any_model)),
+        "/about": ("About", about.layout),
     }
-    for name, (path, title, layout) in pages.items():
-        dash.register_page(f"app.pages.{name}", path=path, title=f"{title} · QK Atlas",
-                           name=title, layout=layout)  # fmt: skip
+    for path, (title, layout) in pages.items():
+        dash.register_page(path, path=path, title=f"{title} · QK Atlas", name=title, layout=layout)
     app.layout = shell.layout
-    atlas.register(app, service)
     build.register(app, service, allow_any_model=allow_any_model)
     find.register(app, service)
     trust.register(app, service)
-    inspect.register(app)
     weights.register(app, service)
-    left_out.register(app)
-    live.register(app)
     client.register(app)
     api.register_routes(app.server, service, allow_any_model=allow_any_model)
     standalone.add_route(app.server, service)

@@ -13,6 +13,7 @@ from app import ids
 from app.controls.column import control_column
 from app.controls.elements import attributes, icon, primary_button
 from app.controls.live_input import live_panel
+from app.pages.views import view_containers
 from app.theme import THEMES
 from app.view_state import ViewState
 from pipeline.specs import PARTS
@@ -118,7 +119,7 @@ def _picture() -> Component:
         className="qk-state",
         hidden=True,
     )
-    return html.Section([missing, dash.page_container], className="qk-picture")
+    return html.Section([missing, *view_containers(), dash.page_container], className="qk-picture")
 
 
 def _detail() -> Component:
@@ -175,10 +176,15 @@ def _tab(name: str) -> dict[str, Any]:
 
 def _stores() -> list[Component]:
     values: dict[str, Any] = {
-        ids.DEFAULTS: asdict(ViewState()),
-        ids.THEME: THEMES[0], ids.ATLAS: None, ids.HITS: None,
-        ids.SOURCE: None, ids.INSPECT: None,
-        ids.PLACE: None, ids.PICKED: None, ids.MADE: None, ids.JOB: None,
-        ids.PROGRESS: 0, ids.STAGE: "",
+        ids.DEFAULTS: asdict(ViewState()), ids.THEME: THEMES[0], ids.PROGRESS: 0, ids.STAGE: "",
     }  # fmt: skip
-    return [dcc.Store(id=name, data=value) for name, value in values.items()]
+    # Without data at first: one that holds None sets it again when it is mounted, which calls
+    # every callback that reads it.
+    empty = (
+        ids.ATLAS, ids.HITS, ids.SOURCE, ids.INSPECT, ids.PLACE, ids.PICKED, ids.MADE, ids.JOB,
+        ids.SOUGHT, ids.MEANT, ids.REPORTED,
+    )  # fmt: skip
+    return [
+        *(dcc.Store(id=name, data=value) for name, value in values.items()),
+        *(dcc.Store(id=name) for name in empty),
+    ]

@@ -19,7 +19,7 @@ from app import api
 from app.api.answers import checked
 from app.standalone_page import make_page
 from app.theme import THEMES
-from app.view_state import OF_INSPECT, ViewState
+from app.view_state import INSPECT_FIELDS, ViewState
 from pipeline.captured import Capture
 from pipeline.errors import InputError
 from pipeline.service import Service
@@ -83,7 +83,7 @@ def make_document(service: Service, view: View) -> str:
     facts = capture.record["model"]
     place = f" L{view.layer} H{view.head}" if view.kind in ("bipartite", "image_panel") else ""
     title = f"{KINDS[view.kind].capitalize()}{place} of {facts['name']}"
-    usual = {name: value for name, value in asdict(ViewState()).items() if name in OF_INSPECT}
+    usual = {name: value for name, value in asdict(ViewState()).items() if name in INSPECT_FIELDS}
     options = usual | {"layer": view.layer, "head": view.head, **view.options}
     data = {"kind": view.kind, "config": config, "options": options, "table": table}
     return make_page(title, data, view.theme)

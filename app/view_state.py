@@ -45,10 +45,6 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "rotary": ROTARY,
     "image_mode": ("patch", "strongest", "flows"),
 }
-# Fields that only the inspect pages have.
-OF_INSPECT = (
-    "layers", "heads", "pinned", "pairs", "sort", "drawn", "dimensions", "rotary", "compare",
-)  # fmt: skip
 # Numbers and ranges of layers or heads: "0-3,7"; layers with some of their heads: "5:0-2,7;8".
 _RANGES = "[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?){0,19}"
 RANGES = re.compile(_RANGES)
@@ -65,6 +61,11 @@ PATTERNS = {
     "pinned": (PINS, "layers with their heads such as 5:0-2;8"),
     "selection": (DIGEST, "the 64 hex digits of a selection"),
 }
+
+# Fields that only the inspect pages have.
+INSPECT_FIELDS = (
+    "layers", "heads", "pinned", "pairs", "sort", "drawn", "dimensions", "rotary", "compare",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

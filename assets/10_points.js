@@ -82,14 +82,17 @@
    * @param {Uint8Array|Uint16Array} coordinates (n_points * 2)
    * @param {{x: number, y: number, scale: number}} view pixel of the middle of the map and
    *   pixels for the whole range of a coordinate
-   * @param {object} placed is filled from the start; its shades must be zero
+   * @param {object} placed is filled; its shades must be zero
+   * @param {Uint32Array|null} [chosen] draw indices; all from the start for null
    */
-  function place_flat(coordinates, view, placed) {
+  function place_flat(coordinates, view, placed, chosen = null) {
     const step = view.scale / (256 ** coordinates.BYTES_PER_ELEMENT - 1);
     const left = view.x - view.scale / 2;
     const bottom = view.y + view.scale / 2;
     placed.count = coordinates.length / 2;
-    for (let i = 0; i < placed.count; i += 1) {
+    const count = chosen ? chosen.length : placed.count;
+    for (let n = 0; n < count; n += 1) {
+      const i = chosen ? chosen[n] : n;
       placed.x[i] = left + coordinates[2 * i] * step;
       placed.y[i] = bottom - coordinates[2 * i + 1] * step;
     }

@@ -12,12 +12,20 @@
   const eye = { yaw: 0.6, pitch: 0.35 }; // radians, 3-D maps are seen from here
   const cube_share = 0.59; // of the cell, so that every corner of a cube seen like this is in it
   const top_level = 126; // of the values of a ramp on each side
+  const columns = new Int32Array(256); // room for `draw_map`
+  const rows = new Int32Array(256);
 
   /** Return a cell in device pixels, without the rim that a mark of some pixels needs. */
   function inner_box({ left, top, side }, ratio, mark) {
     const rim = mark / 2;
     const [x, y, length] = [left, top, side].map((value) => Math.round(value * ratio));
     return { left: x + rim, top: y + rim, side: length - mark };
+  }
+
+  /** Return the view of a 2-D map in a box; see `place_cell`. */
+  function flat_view(box, share) {
+    const { left, top, side } = box;
+    return { x: left + side / 2, y: top + side / 2, scale: side * (share ?? 1) };
   }
 
   /**
@@ -32,14 +40,46 @@
    */
   function place_cell(coordinates, dims, box, share, placed, from = eye) {
     const { place_flat, place_turned, fit_square } = qk_atlas.points;
-    const [x, y] = [box.left + box.side / 2, box.top + box.side / 2];
     if (dims === 2) {
-      place_flat(coordinates, { x, y, scale: box.side * (share ?? 1) }, placed);
+      place_flat(coordinates, flat_view(box, share), placed);
       return;
     }
+    const [x, y] = [box.left + box.side / 2, box.top + box.side / 2];
     const scale = box.side * cube_share * (share ?? 1);
     place_turned(coordinates, { x, y, scale, ...from }, placed);
     if (share === null) fit_square(placed, box);
+  }
+
+  /**
+   * Draw a 2-D map in 8 bits, all of it inside a flat frame, as `place_flat` and `draw_dots` would:
+   * a coordinate has 256 values, so that their pixels are known before the points are looked at.
+   * @returns {boolean} whether it was drawn: not where a point could leave the frame
+   */
+  function draw_map(frame, coordinates, view, { values, table }, side) {
+    const { pixels, width, height } = frame;
+    const step = view.scale / 255;
+    const shift = 0.5 - side / 2;
+    for (let level = 0; level < 256; level += 1) {
+      const x = Math.fround(view.x - view.scale / 2 + level * step);
+      const y = Math.fround(view.y + view.scale / 2 - level * step);
+      columns[level] = Math.floor(x + shift);
+      rows[level] = Math.floor(y + shift);
+    }
+    const is_inside = columns[0] >= 0 && rows[255] >= 0
+      && columns[255] + side <= width && rows[0] + side <= height;
+    if (!is_inside) return false;
+    for (let level = 0; level < 256; level += 1) rows[level] *= width;
+    const count = Math.min(coordinates.length / 2, values.length);
+    for (let i = 0; i < count; i += 1) {
+      const colour = table[values[i]];
+      let at = rows[coordinates[2 * i + 1]] + columns[coordinates[2 * i]];
+      pixels[at] = colour; // most dots are a single pixel
+      if (side === 1) continue;
+      for (let row = 0; row < side; row += 1, at += width) {
+        for (let column = 0; column < side; column += 1) pixels[at + column] = colour;
+      }
+    }
+    return true;
   }
 
   /**
@@ -74,20 +114,27 @@
    * @returns {number} points drawn as hits
    */
   function draw_cell(frame, placed, look, cell) {
-    const { draw_dots, draw_discs } = qk_atlas.points;
+    const { draw_dots, draw_discs, place_flat } = qk_atlas.points;
     const { ratio, mark, hit_mark, marks } = look;
+    const { coordinates, dims, share, values } = cell;
     const box = inner_box(cell.css_box, ratio, hit_mark);
-    place_cell(cell.coordinates, cell.dims, box, cell.share, placed, cell.eye);
-    const { values } = cell;
-    placed.count = Math.min(placed.count, values.length);
     let table = marks ? look.rest : look.full;
     if (cell.is_stand_in) table = look.waiting;
     if (cell.is_faint) table = look.faint;
-    draw_dots(frame, placed, { values, table }, mark, null);
+    const view = flat_view(box, share);
+    const is_plain = dims === 2 && coordinates instanceof Uint8Array;
+    const is_drawn = is_plain && draw_map(frame, coordinates, view, { values, table }, mark);
+    if (!is_drawn) {
+      place_cell(coordinates, dims, box, share, placed, cell.eye);
+      placed.count = Math.min(placed.count, values.length);
+      draw_dots(frame, placed, { values, table }, mark, null);
+    }
     if (!marks || cell.is_faint) return 0;
     let n_hits = 0;
+    const count = Math.min(coordinates.length / dims, values.length);
     for (const hit of marks) {
-      const chosen = hit.chosen.subarray(0, qk_atlas.find.count_below(hit.chosen, placed.count));
+      const chosen = hit.chosen.subarray(0, qk_atlas.find.count_below(hit.chosen, count));
+      if (is_drawn) place_flat(coordinates, view, placed, chosen);
       const paint = { values: hit.values ?? values, table: hit.table, stamps: hit.stamps, sizes: null };
       draw_discs(frame, placed, paint, chosen);
       n_hits += chosen.length;
@@ -128,7 +175,7 @@
   }
 
   qk_atlas.matrix_cells = {
-    eye, inner_box, place_cell, make_look, draw_cell, clear_box, whole_range, on_common_scale,
+    eye, inner_box, place_cell, draw_map, make_look, draw_cell, clear_box, whole_range, on_common_scale,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.matrix_cells;
 })();

@@ -5,6 +5,7 @@
   const qk_atlas = globalThis.qk_atlas;
 
   const table_rows = 10;
+  const other_sentence = Symbol("another sentence");
 
   const { format_weight, other_side, strongest, visible_text, weights_of } = qk_atlas.attention;
   const { moved, row_height, word_pieces } = qk_atlas.bipartite;
@@ -34,27 +35,19 @@
   }
 
   function make_column(view, side) {
-    const tokens = view.config.sides[side];
-    const pieces = view.config.is_mean ? [] : word_pieces(tokens);
     const column = make("div", `qk-of-${side}`, "", {
       role: "group", "aria-label": side === "query" ? "queries" : "keys",
     });
-    column.append(...tokens.map((token, position) => {
-      const cell = make_row(view, side, { ...token, position, is_piece: pieces[position] });
-      view.cells[side].push(cell);
-      return cell.row;
-    }));
+    view.cells[side] = tokens_of(view, side).map((token) => make_row(view, side, token));
+    column.append(...view.cells[side].map(({ row }) => row));
     return column;
   }
 
-  function make_row(view, side, { text, special, position, is_piece }) {
-    const kind = (special ? " qk-special" : "") + (is_piece ? " qk-piece" : "");
-    const shown = visible_text(text);
+  function make_row(view, side, token) {
+    const { position } = token;
     const row = make("div", "qk-row", "", { "data-side": side, "data-position": String(position) });
-    const button = make("button", `qk-token${kind}`, "", {
-      type: "button", tabindex: "-1", title: title_of(view, shown, false),
-    });
-    button.append(make("span", "qk-token-text", shown), make("span", "qk-token-weight"));
+    const button = make("button", "", "", { type: "button", tabindex: "-1" });
+    button.append(make("span", "qk-token-text"), make("span", "qk-token-weight"));
     const place = view.config.is_mean
       ? make("span", "qk-place", String(position))
       : make("button", "qk-place", String(position), {
@@ -62,7 +55,43 @@
         "aria-label": `ring ${side} ${position} on the map`,
       });
     row.append(place, button);
-    return { row, button, place, shown, shade: 0, figure: "", is_hidden: false };
+    const cell = { row, button, place, shown: "", shade: 0, figure: "", is_hidden: false };
+    name_row(view, cell, token);
+    return cell;
+  }
+
+  /** Let a row stand for a token. */
+  function name_row(view, cell, { text, special, is_piece }) {
+    const kind = (special ? " qk-special" : "") + (is_piece ? " qk-piece" : "");
+    cell.shown = visible_text(text);
+    cell.button.className = `qk-token${kind}`;
+    cell.button.title = title_of(view, cell.shown, cell.is_hidden);
+    cell.button.firstChild.textContent = cell.shown;
+    if (cell.figure) cell.button.lastChild.textContent = "";
+    if (cell.shade) cell.button.style.setProperty("--qk-shade", 0);
+    Object.assign(cell, { shade: 0, figure: "" });
+  }
+
+  /** Let the rows stand for the tokens of another sentence. */
+  function refill(view) {
+    qk_atlas.sentence_lines.forget(view);
+    for (const side of ["query", "key"]) {
+      const cells = view.cells[side];
+      const tokens = tokens_of(view, side);
+      for (const { row } of cells.splice(tokens.length)) row.remove();
+      cells.forEach((cell, position) => name_row(view, cell, tokens[position]));
+      const more = tokens.slice(cells.length).map((token) => make_row(view, side, token));
+      cells.push(...more);
+      view.columns[side].append(...more.map(({ row }) => row));
+    }
+    view.marked = view.marked.filter(({ row }) => row.isConnected);
+    view.revealed = other_sentence; // scrolling now would lay the page out twice
+  }
+
+  function tokens_of({ config }, side) {
+    const pieces = config.is_mean ? [] : word_pieces(config.sides[side]);
+    return config.sides[side].map((token, position) => (
+      { ...token, position, is_piece: pieces[position] }));
   }
 
   function title_of({ config }, shown, is_hidden) {
@@ -143,6 +172,7 @@
   /** Scroll to a newly picked token: the map may pick one that is out of sight. */
   function reveal(view, picked) {
     if (view.revealed === picked) return;
+    if (view.revealed === other_sentence && !picked) view.scroll.scrollTop = 0;
     view.revealed = picked;
     if (!picked) return;
     const top = picked.position * row_height;
@@ -192,5 +222,5 @@
     fill_table(view.table, caption, headings, rows);
   }
 
-  qk_atlas.sentence_sheet = { build, mark_hidden, mark_places, tell_counts, fill_numbers };
+  qk_atlas.sentence_sheet = { build, refill, mark_hidden, mark_places, tell_counts, fill_numbers };
 })();

@@ -4,20 +4,20 @@
 (() => {
   const qk_atlas = globalThis.qk_atlas;
 
-  const faint = 0.1; // lines below this weight are drawn as hairlines
   const shades = 50; // steps of the shading behind the tokens
 
-  const { format_weight, other_side, pairs_above, reaches, weights_of } = qk_atlas.attention;
-  const { count_text, curve, how_text, row_height } = qk_atlas.bipartite;
+  const { format_weight, other_side, reaches, weights_of } = qk_atlas.attention;
+  const { how_text } = qk_atlas.bipartite;
   const { hidden_tokens, is_of, reweighted, segments_of, weightings, within_pair } =
     qk_atlas.weighting;
-  const { fetch_array, fit_canvas, make } = qk_atlas.stage;
+  const { fetch_array, make } = qk_atlas.stage;
   const { Panel } = qk_atlas.panel;
+  const { sentence_lines } = qk_atlas;
   const { SentenceTools } = qk_atlas.sentence_tools;
 
   const both = (make_one) => ({ query: make_one("query"), key: make_one("key") });
   const nothing_by_hand = () => both(() => new Map());
-  const count = (flags) => flags.reduce((sum, flag) => sum + flag, 0);
+  const sum = (flags) => flags.reduce((total, flag) => total + flag, 0);
   const chosen_before = new Map(); // element id -> what was chosen in the view that was there
 
   /**
@@ -46,14 +46,42 @@
     }
 
     build() {
-      this.counts = both((side) => this.config.sides[side].length);
-      this.segments = both((side) => segments_of(this.config.sides[side]));
+      this.count();
       this.note_how = make("p", "qk-panel-note qk-how");
       this.note.after(this.note_how);
       this.controls = new SentenceTools(this);
       qk_atlas.sentence_sheet.build(this);
       this.table = make("table", "qk-table");
       this.body.append(this.scroll, this.table);
+    }
+
+    count() {
+      this.counts = both((side) => this.config.sides[side].length);
+      this.segments = both((side) => segments_of(this.config.sides[side]));
+    }
+
+    /** Tell whether this view can show another sentence in the rows that it has. */
+    can_become(config) {
+      const kind = ({ is_pair, is_mean, side_names, has_values, has_transformed }) => (
+        JSON.stringify([is_pair, is_mean, side_names, has_values, has_transformed]));
+      return this.tokens.length > 0 && config.sides.query.length > 0 && !config.is_mean
+        && kind(this.config) === kind(config);
+    }
+
+    /** Show another sentence: a third of the time of making all rows anew. */
+    become(config, on_event) {
+      this.fetching.abort();
+      if (config.sequence !== this.config.sequence) this.options.by_hand = nothing_by_hand();
+      Object.assign(this, {
+        fetching: new AbortController(), config, on_event, tokens: config.tokens,
+        weights: null, loaded: null, norms: null, shares: null, lines: null, drawn: "",
+      });
+      Object.assign(this.options, { picked: null, hot: null });
+      this.count();
+      qk_atlas.sentence_sheet.refill(this);
+      this.tools.replaceChildren();
+      this.controls = new SentenceTools(this);
+      this.start();
     }
 
     /** Return which weighting is shown: the wanted one where this layer knows its norms. */
@@ -160,7 +188,7 @@
       qk_atlas.sentence_sheet.mark_hidden(this, hidden);
       this.n_reckoned = (this.n_reckoned ?? 0) + 1;
       this.how = how_text({
-        weighting, is_mean, has_sinks, pair: this.pair, hidden: both((side) => count(hidden[side])),
+        weighting, is_mean, has_sinks, pair: this.pair, hidden: both((side) => sum(hidden[side])),
       });
       this.note_how.textContent = [this.how, this.missing_text].filter(Boolean).join(" ");
       this.on_event({ type: "weights" });
@@ -188,31 +216,10 @@
 
     draw() {
       this.reckon();
-      this.draw_lines();
+      sentence_lines.draw_lines(this);
       this.controls.refresh();
       this.draw_place(this.hot ?? this.picked);
       qk_atlas.sentence_sheet.mark_places(this);
-    }
-
-    /** Draw all lines; hovering never comes here, it only fades the canvas. */
-    draw_lines() {
-      const { threshold, theme } = this.options;
-      const width = this.width = this.between.clientWidth;
-      const wanted = [threshold, theme, width, devicePixelRatio].join();
-      if (wanted === this.drawn) return;
-      this.drawn = wanted;
-      this.lines = pairs_above(this.shares, threshold);
-      const context = this.clear(this.canvas);
-      this.line_colour = getComputedStyle(this.canvas).color; // not asked for at each hover
-      context.strokeStyle = this.line_colour;
-      for (const pair of this.lines.pairs) {
-        // Chromium draws hairlines five times faster, and lines this faint look the same.
-        context.lineWidth = this.shares[pair] < faint ? 1 : 1.5;
-        const ends = [Math.floor(pair / this.counts.key), pair % this.counts.key];
-        this.stroke(context, ends, Math.min(this.shares[pair], 1));
-      }
-      const { pairs, n_pairs, share } = this.lines;
-      this.note.textContent = count_text(pairs.length, n_pairs, threshold, share);
     }
 
     /** Show one token alone: its curves, the other column shaded and numbered, its table. */
@@ -222,7 +229,7 @@
       for (const side of ["query", "key"]) {
         this.shade(side, place?.side === other_side(side) ? values : null);
       }
-      this.draw_curves(place, values ?? []);
+      sentence_lines.draw_curves(this, place, values ?? []);
       qk_atlas.sentence_sheet.fill_numbers(this, place, values ?? []);
     }
 
@@ -239,39 +246,6 @@
         if (cell.figure !== figure) cell.button.lastChild.textContent = figure;
         Object.assign(cell, { shade, figure });
       });
-    }
-
-    draw_curves(place, values) {
-      const { threshold } = this.options;
-      const context = this.clear(this.curves);
-      Object.assign(context, { strokeStyle: this.line_colour, lineWidth: 1.5 });
-      const shown = Array.from(values.keys()).filter((at) => reaches(values[at], threshold));
-      for (const position of shown) {
-        const ends = [place.position, position];
-        if (place.side === "key") ends.reverse();
-        // Alone, even the weakest of the lines that count as shown has to be seen.
-        this.stroke(context, ends, Math.min(0.2 + 0.8 * values[position], 1));
-      }
-      this.n_curves = shown.length;
-    }
-
-    /** Give a canvas the size of the space between the columns, empty; asks for no layout. */
-    clear(canvas) {
-      const [width, height] = [this.width, Math.max(...Object.values(this.counts)) * row_height];
-      const ratio = fit_canvas(canvas, width, height);
-      const context = canvas.getContext("2d");
-      context.setTransform(ratio, 0, 0, ratio, 0, 0);
-      context.clearRect(0, 0, width, height);
-      return context;
-    }
-
-    stroke(context, [query, key], opacity) {
-      const [x, y, ...rest] = curve(query, key, this.width);
-      context.globalAlpha = opacity;
-      context.beginPath();
-      context.moveTo(x, y);
-      context.bezierCurveTo(...rest);
-      context.stroke();
     }
 
     shown() {
@@ -296,5 +270,9 @@
     }
   }
 
-  qk_atlas.bipartite.mount = (...of) => qk_atlas.panel.mount(SentenceView, ...of);
+  qk_atlas.bipartite.mount = (element, config, on_event) => {
+    const before = qk_atlas.views[element.id];
+    if (before instanceof SentenceView && before.can_become(config)) before.become(config, on_event);
+    else qk_atlas.panel.mount(SentenceView, element, config, on_event);
+  };
 })();

@@ -6,7 +6,7 @@
 
   /**
    * Return the part of its config that only the image view has.
-   * @param {object} atlas as `describe` in callbacks/atlas.py returns it
+   * @param {object} atlas as `describe` in app/opening.py returns it
    * @param {{sequence: number|null, layer: number, head: number}} view
    * @param {string} [label] of the image
    */

@@ -5,6 +5,14 @@
   const qk_atlas = (globalThis.qk_atlas ??= {});
 
   const method_names = { tsne: "t-SNE", umap: "UMAP", pca: "PCA" };
+  const parts = ["encoder", "decoder", "cross"]; // as PARTS in pipeline/specs.py
+  const shown = {
+    labels: "token labels", lines: "attention lines", size_by_norm: "size by norm",
+    neighbours: "true neighbours", pictures: "patches as pictures",
+    patches: "points of patches", words: "points of words",
+  };
+  const least_spread = 0.01; // a smaller spread of norms would show as no difference of size at all
+  const n_notes_max = 50;
   const lines_per_query = 2;
   const faintest_line = 0.05; // weights below are not drawn on the map
 
@@ -93,6 +101,38 @@
     return `${rest}${rest.includes("?") ? "&" : "?"}layer={layer}&head={head}`;
   }
 
+  /** Return which page a path shows: "matrix", "head", "inspect" or "other". */
+  function page_of(pathname) {
+    if (pathname?.startsWith("/inspect/")) return "inspect";
+    return { "/": "matrix", "/head": "head" }[pathname] ?? "other";
+  }
+
+  /**
+   * Return what can be shown on a head: sizes only where its norms differ, pictures of images.
+   * @param {string} modality
+   * @param {[number, number]|null} norm_range least and greatest norm of the head, where known
+   * @param {boolean} [has_words] whether patches and words are read together
+   */
+  function show_options(modality, norm_range, has_words = false) {
+    const [least, most] = norm_range ?? [0, 1];
+    const is_flat = most - least < least_spread * (most || 1);
+    return Object.entries(shown)
+      .filter(([value]) => value !== "pictures" || modality === "image")
+      .filter(([value]) => !["patches", "words"].includes(value) || has_words)
+      .map(([value, label]) => (value === "size_by_norm" && is_flat
+        ? { value, label: `${label} (all norms within 1 %)`, disabled: true } : { value, label }));
+  }
+
+  /** Return what was left out of an atlas as a heading and its rows; null where nothing was. */
+  function notes_of(left_out) {
+    if (!left_out?.length) return null;
+    const count = left_out.length === 1 ? "1 note" : `${left_out.length.toLocaleString("en")} notes`;
+    const rows = left_out.slice(0, n_notes_max);
+    const n_more = left_out.length - rows.length;
+    if (n_more) rows.push(`and ${n_more.toLocaleString("en")} more`);
+    return { heading: `${count} on what was left out`, rows };
+  }
+
   /** Return the name of a kind of map, such as "t-SNE 2-D". */
   function map_name(method, dims) {
     return `${method_names[method]} ${dims}-D`;
@@ -136,7 +176,8 @@
   }
 
   qk_atlas.session = {
-    sides_of, attention_lines, token_name, usual_tokens, neighbour, address, head_address, map_name, status_text,
+    parts, page_of, show_options, notes_of, sides_of, attention_lines, token_name, usual_tokens, neighbour, address,
+    head_address, map_name, status_text,
     state_word, missing_title,
     missing_text,
   };

@@ -7,20 +7,20 @@
 
   const patience_ms = 150;
 
-  let untold = null; // {capture, changes: of the view, stores: id -> data, timer}
+  let untold = null; // {capture, changes: of the view, tells: name -> function, timer}
 
   /**
    * Note a choice, to tell Dash of it a little later.
    * @param {string} capture of the atlas that it was made in
    * @param {Object<string, string|number|null>} changes of the view
-   * @param {string} id of the store that Dash keeps it in
-   * @param {object|null} data for that store
+   * @param {string} name of what is told; of several with the same name the last counts
+   * @param {() => void} tell_it
    */
-  function note(capture, changes, id, data) {
+  function note(capture, changes, name, tell_it) {
     if (untold && untold.capture !== capture) tell();
-    untold ??= { capture, changes: {}, stores: {}, timer: 0 };
+    untold ??= { capture, changes: {}, tells: {}, timer: 0 };
     Object.assign(untold.changes, changes);
-    untold.stores[id] = data;
+    untold.tells[name] = tell_it;
     clearTimeout(untold.timer);
     untold.timer = setTimeout(tell, patience_ms);
   }
@@ -28,16 +28,23 @@
   /** Tell Dash now. */
   function tell() {
     if (!untold) return;
-    const { stores, timer } = untold;
+    const { tells, timer } = untold;
     untold = null;
     clearTimeout(timer);
-    for (const [id, data] of Object.entries(stores)) qk_atlas.detail.set_props(id, { data });
+    for (const tell_it of Object.values(tells)) tell_it();
   }
 
   /** Return a view as Dash knows it with what it has not been told yet. */
   function over(view, capture) {
     return untold && untold.capture === capture ? { ...view, ...untold.changes } : view;
   }
+
+  // The browser's own arrows may leave a page that Dash was not told of: it notices nothing.
+  globalThis.addEventListener?.("popstate", () => {
+    if (!untold) return;
+    tell();
+    qk_atlas.show_again();
+  });
 
   qk_atlas.ahead = { note, tell, over };
   if (typeof module !== "undefined") module.exports = qk_atlas.ahead;

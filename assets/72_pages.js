@@ -13,31 +13,51 @@
   let tool = "move";
   let measured = { key: null, cells: null }; // the map that was last seen complete
   let tab = "sequence"; // of the detail panel
+  let offered = ""; // what can be shown on the head, as Dash was told
 
   function drop(...names) {
     for (const id of names) qk_atlas.views[id]?.destroy();
   }
 
+  /** Show the container of the views that a path has, and no other. */
+  function turn_page(pathname) {
+    for (const one of document.querySelectorAll(".qk-fill[data-path]")) {
+      one.hidden = one.dataset.path !== pathname;
+    }
+    document.getElementById("shell-frame").dataset.page = session.page_of(pathname);
+  }
+
   /**
    * Go to another page. The address bar may be ahead of what dcc.Location knows, because `show`
-   * rewrites it, so the page is changed as the browser's own arrows do it.
+   * rewrites it, so the page is changed as the browser's own arrows do it. Maps are drawn before.
    */
-  function go_to(page, view) {
+  function go_to(pathname, view) {
     ahead.tell();
-    history.pushState({}, "", session.address(page, view, now.defaults));
-    dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+    history.pushState({}, "", session.address(pathname, view, now.defaults));
+    const tell = () => dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+    const page = session.page_of(pathname);
+    if (!views_of[page]) return tell();
+    const { layer, head, selection = null } = view;
+    ahead.note(now.atlas.capture, { layer, head, selection }, "page", tell);
+    turn_page(pathname);
+    const missing = session.missing_text(now.atlas, view);
+    return draw({ ...now, page, view: { ...now.view, ...view }, missing });
   }
 
   function open_head({ layer, head, from }) {
     passage = from ?? null;
+    const { selection } = now.view;
     if (now.page !== "head") return go_to("/head", { ...now.view, layer, head });
-    return show_ahead({ layer, head }, "shell-place", { layer, head, selection: now.view.selection });
+    return show_ahead({ layer, head }, "shell-place", { layer, head, selection });
   }
 
-  /** Show at once what was chosen; the rest of the page follows through Dash. */
+  /** Show at once what was chosen; the address and the rest of the page follow. */
   function show_ahead(changes, store, data) {
-    ahead.note(now.atlas.capture, changes, store, data);
-    change(changes);
+    ahead.note(now.atlas.capture, changes, store, () => {
+      qk_atlas.url.write(qk_atlas.url.query_of(now.view, now.defaults));
+      set_props(store, { data });
+    });
+    draw({ ...now, view: { ...now.view, ...changes } });
   }
 
   /** Draw another view of the same page, and write it into the address. */
@@ -54,49 +74,10 @@
   }
 
   /** Return what an export says about where it is from. */
-  function provenance_of({ atlas, view: { method, dims, selection } }, head) {
-    return {
-      ...atlas.provenance, method: session.map_name(method, dims), ...(head && { head }), ...(selection && { selection }),
-    };
-  }
-
-  function show_matrix(state) {
-    const { atlas, view, defaults, map, options, scale, norm_scale, progress } = state;
-    const pca = atlas.maps[`pca_${view.dims}`];
-    const config = {
-      rows: atlas.rows, columns: atlas.columns, cells: atlas.cells, n_tokens: atlas.n_tokens,
-      n_points: atlas.n_points, dims: view.dims, capture_url: `/api/${atlas.capture}`,
-      projection_url: `/api/${map.key}`,
-      stand_in_url: pca?.complete && pca.key !== map.key ? `/api/${pca.key}` : null,
-      lut_url: options.lut_url, href: session.head_address(view, defaults),
-      label: `${atlas.model} on ${atlas.corpus}, all heads`,
-    };
-    const bar = { cells: atlas.cells, map: map.key, exports: qk_atlas.exports.of_matrix(
-      () => qk_atlas.views["matrix-view"], () => provenance_of(now)) };
-    put("matrix-bar", "matrix_bar", bar, {}, on_bar_event);
-    put("matrix-view", "matrix", config, { ...options, scale, norm_scale, refresh: progress },
-      on_matrix_event);
-    if (options.hits) {
-      tokens_of(atlas).then((sides) => {
-        if (sides.query_tokens) qk_atlas.views["matrix-view"]?.set({ sides });
-      });
-    }
-  }
-
-  function on_matrix_event(event) {
-    const bar = qk_atlas.views["matrix-bar"];
-    if (event.type === "open") open_head(event);
-    if (event.type === "listed") bar?.set({ listed: event.listed });
-    if (event.type === "arranged") bar?.set({ n_kept: event.n_kept });
-    if (event.type === "zoom") bar?.set({ is_zoomed: event.is_zoomed });
-  }
-
-  function on_bar_event(event) {
-    const matrix = qk_atlas.views["matrix-view"];
-    if (event.type === "arrange") matrix?.arrange(event);
-    if (event.type === "reset") matrix?.reset_zoom();
-    if (event.type === "show") matrix?.show_cell(event.index);
-    if (event.type === "open") matrix?.open(event.index);
+  function provenance_of({ atlas, view }, head) {
+    const method = session.map_name(view.method, view.dims);
+    const { selection } = view;
+    return { ...atlas.provenance, method, ...(head && { head }), ...(selection && { selection }) };
   }
 
   function show_head(state) {
@@ -128,6 +109,7 @@
     };
     put("head-bar", "head_bar", bar, { tool }, on_head_bar_event);
     qk_atlas.placed.show_again();
+    offer(atlas, null);
     show_quality(state);
     show_selection();
     const show_sequence = qk_atlas.kind.kind_of(atlas) === "image" ? detail.show_image : sentence.show;
@@ -190,6 +172,7 @@
       (one) => one.layer === view.layer && one.head === view.head)];
     const head = qk_atlas.views["head-view"];
     if (!cell || head?.config.layer !== view.layer || head.config.head !== view.head) return;
+    offer(atlas, cell.norm_range);
     if (!head.config.selection) {
       qk_atlas.views["head-bar"]?.set({ quality: cell.quality });
       head.data.frame = cell;
@@ -199,6 +182,15 @@
       norm_range: cell.norm_range,
       norm_common: is_common ? qk_atlas.matrix_cells.whole_range(cells) : null,
     });
+  }
+
+  /** Offer what can be shown on a head. */
+  function offer(atlas, norm_range) {
+    const options = session.show_options(atlas.modality, norm_range, qk_atlas.kind.is_both(atlas));
+    const text = JSON.stringify(options);
+    if (offered === text || (norm_range === null && offered !== "")) return;
+    offered = text;
+    set_props("controls-show", { options });
   }
 
   /** Select points of the map (their numbers) or none. */
@@ -218,7 +210,8 @@
   }
 
   async function show_selection() {
-    if (!document.getElementById("selection-view")) return;
+    const element = document.getElementById("selection-view");
+    if (!element) return;
     put("selection-view", "selection", {}, {}, on_selection_event);
     const tokens = await tokens_of(now.atlas);
     const head = qk_atlas.views["head-view"];
@@ -290,11 +283,14 @@
     }
     const [other] = panel_kinds[qk_atlas.kind.kind_of(atlas) === "text" ? "image" : "text"];
     drop(other);
-    if (page === "matrix") show_matrix(state);
+    if (page === "matrix") qk_atlas.matrix_page.show(state);
     else show_head(state);
   }
 
   const place = () => now.view;
+  const provenance = () => provenance_of(now);
   const draw_again = () => now && draw(now);
-  qk_atlas.pages = { place, draw, draw_again, change, go_to, open_head, pick, turn_to };
+  qk_atlas.pages = {
+    place, provenance, draw, draw_again, change, turn_page, go_to, open_head, pick, turn_to,
+  };
 })();

@@ -3,7 +3,7 @@
 
 (() => {
   const qk_atlas = globalThis.qk_atlas;
-  const { session, pages } = qk_atlas;
+  const { session, stage, pages } = qk_atlas;
 
   const steps = {
     ArrowLeft: { layer: 0, head: -1 }, ArrowRight: { layer: 0, head: 1 },
@@ -11,16 +11,33 @@
   };
 
   let now = null; // what is shown; see `show`
+  let told = null; // what Dash said last
 
-  /** Return which page an address shows: "matrix", "head", "inspect" or "other". */
+  /** Turn to the page of a path. @returns {string} "matrix", "head", "inspect" or "other" */
   function page_of(pathname) {
     for (const link of document.querySelectorAll(".qk-nav a")) {
       const is_here = new URL(link.href).pathname === pathname;
       if (is_here) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-    if (pathname?.startsWith("/inspect/")) return "inspect"; // drawn by 74_inspect_pages.js
-    return { "/": "matrix", "/head": "head" }[pathname] ?? "other";
+    pages.turn_page(pathname);
+    return session.page_of(pathname);
+  }
+
+  /** Show what was left out of the atlas as a list that opens. */
+  function show_left_out(atlas) {
+    const element = document.getElementById("shell-left-out");
+    const notes = session.notes_of(atlas.left_out);
+    const shows = JSON.stringify(notes);
+    if (element.dataset.shows === shows) return;
+    element.dataset.shows = shows;
+    element.replaceChildren();
+    if (!notes) return;
+    const details = stage.make("details", "qk-left-out");
+    const list = stage.make("ul", "");
+    list.append(...notes.rows.map((note) => stage.make("li", "", note)));
+    details.append(stage.make("summary", "", notes.heading), list);
+    element.append(details);
   }
 
   /** Return the view as the address tells it. */
@@ -50,15 +67,17 @@
 
   /**
    * Draw what the controls and stores say.
-   * @returns {Array} links to matrix and head, status text, whether something is missing
+   * @returns {Array} links to matrix and head, status text, then of what is missing: whether its
+   *   message is hidden, title, text, cost, whether it cannot be built; how the atlas stands
    */
   function show(
-    pathname, atlas, method, dims, encoding, palette, scale, norm_scale, show_list, hits, place,
-    picked, progress, theme, _matrix_ready, _head_ready, defaults,
+    _pathname, atlas, method, dims, encoding, palette, scale, norm_scale, show_list, hits, place,
+    picked, progress, theme, defaults,
   ) {
-    const page = page_of(pathname);
+    told = [...arguments];
+    const page = page_of(location.pathname); // which may be ahead of Dash
     if (!atlas || !method || !place) {
-      return ["/", "/head", "", true, "", "", true, ""];
+      return ["/", "/head", "", true, "", "", "", true, ""];
     }
     const view = qk_atlas.ahead.over(view_of({
       atlas, method, dims, encoding, palette, place: fit_place(place, atlas), picked,
@@ -77,21 +96,26 @@
       },
     };
     pages.draw(now);
+    show_left_out(atlas);
     if (has_maps) qk_atlas.url.write(qk_atlas.url.query_of(view, defaults));
     const links = [session.address("/", { ...view, selection: null }, defaults),
       session.address("/head", view, defaults)];
     const status = missing || !atlas.summary
       ? "" : has_maps ? session.status_text(atlas, now.map, view) : atlas.summary;
     const title = session.missing_title(atlas);
-    const hidden = [!missing, title, missing, !missing || atlas.building];
-    return [...links, status, ...hidden, session.state_word(atlas, has_maps ? now.map : { complete: true })];
+    const absent = [!missing, title, missing, atlas.estimate ?? "", !missing || atlas.building];
+    return [...links, status, ...absent, session.state_word(atlas, has_maps ? now.map : { complete: true })];
   }
+
+  /** Draw what Dash said last, at the address as it is now. */
+  qk_atlas.show_again = () => told && show(...told);
 
   function toggle_theme(n_clicks) {
     return n_clicks ? qk_atlas.theme.toggle() : qk_atlas.theme.current();
   }
 
   async function copy_link() {
+    qk_atlas.ahead.tell();
     try {
       await navigator.clipboard.writeText(location.href);
       return "copied";
@@ -115,7 +139,7 @@
     const typed = event.target.closest?.("input, textarea, select");
     if (event.key === "?" && !typed) qk_atlas.help.open();
     const step = steps[event.key];
-    if (!step || now?.page !== "head" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!step || !now || session.page_of(location.pathname) !== "head" || event.ctrlKey || event.metaKey || event.altKey) return;
     const is_busy = event.target.closest?.("input, textarea, select, [role], .qk-panel");
     const turns = now.view.dims === 3 && event.target.closest?.("#head-view");
     if (turns || (is_busy && !event.target.closest("#head-view"))) return;
@@ -126,6 +150,9 @@
   });
 
   globalThis.dash_clientside = Object.assign({}, globalThis.dash_clientside, {
-    qk_atlas: { show, page_of, toggle_theme, copy_link, toggle_help, tab_of },
+    qk_atlas: {
+      open: qk_atlas.opening.open, ...qk_atlas.questions,
+      show, page_of, toggle_theme, copy_link, toggle_help, tab_of,
+    },
   });
 })();

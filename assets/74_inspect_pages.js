@@ -100,7 +100,7 @@
       guidance: atlas.guidance, method, dims, encoding, palette,
       ...(is_there ? place_of(place) : { layer: 0, head: 0 }),
       sequence: chosen?.sequence ?? sequence, token: chosen?.position ?? null, side: chosen?.side ?? "query",
-      ...inspect, live: source.is_live ? source.capture : null,
+      ...inspect, live: source.is_live ? source.capture : null, image_mode: qk_atlas.image_mode.of(atlas),
     };
   }
 
@@ -145,8 +145,9 @@
    */
   function show_inspect(
     pathname, source, inspect, atlas, method, dims, encoding, palette, place, picked, theme,
-    _model_ready, _lines_ready, _neuron_ready, defaults,
+    defaults,
   ) {
+    qk_atlas.pages.turn_page(location.pathname);
     const here = pages[pathname];
     const plain = [...Object.keys(pages), "/inspect/heads"];
     for (const { id } of Object.values(pages)) if (id !== here?.id) qk_atlas.views[id]?.destroy();

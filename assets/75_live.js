@@ -98,7 +98,7 @@
    * Show the live input wherever it belongs.
    * @returns {string} the capture of the live input, "" where there is none
    */
-  function show_live(atlas, source, place, picked, method, dims, theme, pathname, _progress, _ready) {
+  function show_live(atlas, source, place, picked, method, dims, theme, pathname, _progress) {
     current = source?.is_live && source.model === atlas?.model ? source : null;
     if (!atlas?.capture || !place) return "";
     show_boxes(atlas, source, picked);

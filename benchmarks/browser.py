@@ -108,8 +108,8 @@ TURN = """async () => {
   const view = qk_atlas.views["head-view"];
   const costs = [];
   for (let i = 0; i < 60; i += 1) {
-    view.camera = { ...view.camera, yaw: i / 20 };
     const start = performance.now();
+    view.move({ ...view.camera, yaw: i / 20 });
     view.draw();
     costs.push(performance.now() - start);
     await new Promise(requestAnimationFrame);

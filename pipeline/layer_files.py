@@ -19,6 +19,7 @@ from pipeline.store import Store
 
 Tensor = torch.Tensor
 Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
 Open = Callable[[tuple[int, ...]], ArrayWriter]
 
 
@@ -85,7 +86,6 @@ class LayerFiles:
         n_queries, n_keys = int(self._query_offset[-1]), int(self._key_offset[-1])
         shapes = (n_heads, n_queries, head_dim), (n_kv_heads, n_keys, head_dim)
         self._files = [open_file(shape) for shape in shapes * (2 if unrotated else 1)]
-        self._norms = np.zeros((n_heads, n_queries + n_keys), dtype=np.float32)
         self._rows: ArrayWriter | None = None
         self._values: ArrayWriter | None = None
         if call.value is not None and n_heads % call.value.shape[1] == 0:
@@ -101,11 +101,11 @@ class LayerFiles:
         for place, file in enumerate(self._files):
             offset = self._key_offset if place % 2 else self._query_offset
             _write_vectors(file, tensors[place], batch, offset)
-        self._write_norms(shown, batch)
         self._write_value_norms(call, batch)
 
     def publish(self, store: Store) -> CapturedLayer:
         """Publish all files."""
+        norms = _norms(self._files[0].array, self._files[1].array)
         queries, keys, *softmax = [file.publish() for file in self._files]
         rule = self.checked.rule if self.checked.has_rule else None
         return CapturedLayer(
@@ -117,22 +117,9 @@ class LayerFiles:
             additive=_put(store, rule),
             additive_rows=self._rows.publish() if self._rows else None,
             sinks=_put(store, self.checked.sinks),
-            norms=self._norms,
+            norms=norms,
             value_norms=self._values.publish() if self._values else None,
         )
-
-    def _write_norms(self, shown: tuple[Tensor, Tensor], batch: Batch) -> None:
-        """Measure the vectors that the maps show."""
-        queries, keys = (torch.linalg.vector_norm(x.float(), dim=-1).cpu().numpy() for x in shown)
-        keys = np.repeat(keys, queries.shape[1] // keys.shape[1], axis=1)
-        n_queries = int(self._query_offset[-1])
-        for norms, offset, first in (
-            (queries, self._query_offset, 0),
-            (keys, self._key_offset, n_queries),
-        ):
-            for place, sequence in enumerate(batch.sequences):
-                start, end = offset[sequence : sequence + 2]
-                self._norms[:, first + start : first + end] = norms[place, :, : end - start]
 
     def _write_value_norms(self, call: AttentionCall, batch: Batch) -> None:
         if self._values is None:
@@ -185,6 +172,16 @@ def _write_vectors(file: ArrayWriter, tensor: Tensor, batch: Batch, offset: Int6
     for place, sequence in enumerate(batch.sequences):
         start, end = offset[sequence : sequence + 2]
         rows[:, start:end] = array[place, :, : end - start]
+
+
+def _norms(queries: Float32, keys: Float32) -> Float32:
+    """Return the norms of the vectors that the maps show, head by head: queries, then keys."""
+    group = queries.shape[0] // keys.shape[0]
+    lengths = [
+        [np.sqrt(np.einsum("nd,nd->n", rows, rows)) for rows in side] for side in (queries, keys)
+    ]
+    heads = range(queries.shape[0])
+    return np.stack([np.concatenate([lengths[0][i], lengths[1][i // group]]) for i in heads])
 
 
 def _put(store: Store, tensor: Tensor | None) -> ObjectRef | None:

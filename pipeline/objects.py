@@ -91,12 +91,13 @@ class ArrayWriter:
     def publish(self) -> ObjectRef:
         """Publish the file; `array` becomes read-only, views taken before must not be written."""
         with space_guard(self._objects.root, self.array.nbytes):
+            sha256 = None
             if isinstance(self.array, np.memmap):
                 self._objects.sync(self.array)
             else:
-                _write(self._file, self.array)
+                sha256 = _write_after_header(self._file, self.array)
             self.array.flags.writeable = False
-            return self._objects.publish_object(self._file, ".npy")
+            return self._objects.publish_object(self._file, ".npy", sha256=sha256)
 
 
 class Objects:
@@ -153,8 +154,8 @@ class Objects:
         dtype = plain_dtype(array.dtype)
         with space_guard(self.root, array.nbytes), self.temporary() as file:
             write_header(file, dtype, array.shape)
-            _write(file, array)
-            return self.publish_object(file, ".npy")
+            sha256 = _write_after_header(file, array)
+            return self.publish_object(file, ".npy", sha256=sha256)
 
     @contextmanager
     def new_array(
@@ -222,14 +223,22 @@ class Objects:
         finally:
             path.unlink(missing_ok=True)
 
-    def publish_object(self, file: BufferedRandom, suffix: str) -> ObjectRef:
-        """Sync a temporary file, name it by its content and make it read-only."""
+    def publish_object(
+        self, file: BufferedRandom, suffix: str, *, sha256: str | None = None
+    ) -> ObjectRef:
+        """Sync a temporary file, name it by its content and make it read-only.
+
+        Parameters
+        ----------
+        sha256 : digest of all that was written, where it is known; else the file is read.
+        """
         file.flush()
         if self._durable:
             os.fsync(file.fileno())
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        ref = ObjectRef(digest, os.fstat(file.fileno()).st_size, suffix)
+        if sha256 is None:
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        ref = ObjectRef(sha256, os.fstat(file.fileno()).st_size, suffix)
         os.fchmod(file.fileno(), 0o400)
         path = self.object_path(ref)
         if not self._durable and path.exists():
@@ -275,8 +284,14 @@ class Objects:
             yield file
 
 
-def _write(file: BufferedRandom, array: NDArray[Any]) -> None:
-    file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+def _write_after_header(file: BufferedRandom, array: NDArray[Any]) -> str:
+    """Write an array after its header; return the sha256 of both."""
+    file.seek(0)
+    digest = hashlib.sha256(file.read())
+    content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    digest.update(content)
+    file.write(content)
+    return digest.hexdigest()
 
 
 def _identity(file: BufferedRandom | BufferedReader) -> tuple[int, int, int]:

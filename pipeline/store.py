@@ -34,6 +34,7 @@ OPEN_S = 900.0
 KIND = r"[a-z0-9_-]{1,40}"
 RECORD_ROW = re.compile(rf"record/(?P<kind>{KIND})/(?P<key>[0-9a-f]{{64}})")
 LOCK_NAME = re.compile(r"[a-z0-9_-]{1,100}")
+REMEMBERED_MAX = 512  # records; the largest, of 1,024 heads, are about 1 MB
 
 
 class Store(Objects):
@@ -52,6 +53,8 @@ class Store(Objects):
     def __init__(self, root: Path, *, size_limit_bytes: int = 50 * 2**30) -> None:
         super().__init__(root.resolve())
         self.size_limit_bytes = size_limit_bytes
+        # Records that match their checksum, with inode, time and size of the file they were in.
+        self._remembered: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
         prepare(self.root, schema=STORE_SCHEMA)
         self._index = Table(self.root / "index", on_new=self._fill_index)
         self.jobs = Table(self.root / "jobs")
@@ -195,10 +198,26 @@ class Store(Objects):
 
     def _read_record(self, path: Path) -> dict[str, Any] | None:
         """Read a record that is whole and whose objects are all there; else None, and say why."""
+        record = self._whole_record(path)
+        if record is None:
+            return None
+        for object_path in map(self.object_path, object_refs(record["objects"])):
+            if not object_path.exists():
+                logger.warning("%s names %s, which is missing", path, object_path)
+                return None
+        return record
+
+    def _whole_record(self, path: Path) -> dict[str, Any] | None:
+        """Return a record that matches its checksum, parsed once for each version of its file."""
         try:
+            status = path.stat()
+            version = (status.st_ino, status.st_mtime_ns, status.st_size)
+            seen, record = self._remembered.get(path, (None, {}))
+            if seen == version:
+                return record
             envelope = json.loads(path.read_bytes())
-            record: dict[str, Any] = envelope["record"]
-            refs = list(object_refs(record["objects"]))
+            record = envelope["record"]
+            list(object_refs(record["objects"]))  # raises where one has no form
             whole = (
                 envelope["sha256"] == digest(record)
                 and record["key"] == path.stem
@@ -211,10 +230,9 @@ class Store(Objects):
         if not whole:
             self.quarantine(path, "the record does not match its checksum")
             return None
-        for ref in refs:
-            if not self.object_path(ref).exists():
-                logger.warning("%s names %s, which is missing", path, self.object_path(ref))
-                return None
+        while len(self._remembered) >= REMEMBERED_MAX:
+            self._remembered.pop(next(iter(self._remembered)), None)
+        self._remembered[path] = (version, record)
         return record
 
     @contextmanager

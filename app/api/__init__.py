@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask, Response, abort
 
-from app.api import attention, captures, inspect, live, maps, selections
+from app.api import attention, captures, inspect, live, maps, opening, selections
 from app.api.answers import binary
 from app.theme import PALETTES, THEMES, lookup_table
 from pipeline.errors import PipelineError
@@ -18,7 +18,7 @@ from pipeline.service import Service
 def register_routes(server: Flask, service: Service, *, allow_any_model: bool) -> None:
     """Add the data routes to the server."""
     api = Blueprint("api", __name__, url_prefix="/api")
-    for room in (captures, attention, maps, selections, inspect):
+    for room in (opening, captures, attention, maps, selections, inspect):
         room.add_routes(api, service)
     live.add_routes(api, service, allow_any_model=allow_any_model)
 

@@ -8,16 +8,13 @@ from dash import Dash, Input, Output, State, no_update
 from flask import request
 
 from app import ids
+from app.opening import in_words
 from pipeline.errors import PipelineError
 from pipeline.jobs import JobRecord
 from pipeline.service import Service
 from pipeline.specs import GUIDANCES, AtlasSpec
 
 NOT_OFFERED = "This dashboard builds only the models and corpora that it lists; choose one of them."
-# For estimates: what is usual for the sample corpora.
-TOKENS_OF_TEXT, PATCHES = 21, 200
-HEAD_S = 3.0
-BYTES_PER_POINT = 4 * (64 + 2 + 3 + 2 + 2)  # half a query and a key, and four maps
 STAGES = {
     "": "waiting", "prepare": "preparing the model", "convert": "converting the model",
     "wait": "waiting for another build", "load": "loading the model",
@@ -32,7 +29,6 @@ def register(app: Dash, service: Service, *, allow_any_model: bool) -> None:
     _register_starts(app, service, allow_any_model=allow_any_model)
     _register_following(app, service)
     _register_ends(app, service)
-    _register_estimate(app, service)
 
 
 def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> None:
@@ -87,14 +83,6 @@ def _register_starts(app: Dash, service: Service, *, allow_any_model: bool) -> N
         return job, message or "The build is queued; the line below shows how far it is."
 
 
-def _register_estimate(app: Dash, service: Service) -> None:
-    @app.callback(Output(ids.ESTIMATE, "children"), Input(ids.ATLAS, "data"))
-    def tell_cost(atlas: Any) -> str:
-        if not isinstance(atlas, dict) or "capture" in atlas or atlas.get("building"):
-            return ""
-        return estimate(service, atlas.get("model"), atlas.get("corpus"))
-
-
 def _register_following(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.JOB_STATUS, "children"), Output(ids.JOB_BAR, "value"),
@@ -102,6 +90,7 @@ def _register_following(app: Dash, service: Service) -> None:
         Output(ids.GO_ON, "hidden"), Output(ids.TICK, "disabled"),
         Output(ids.PROGRESS, "data"), Output(ids.STAGE, "data"),
         Input(ids.JOB, "data"), Input(ids.TICK, "n_intervals"), State(ids.STAGE, "data"),
+        prevent_initial_call=True,
     )  # fmt: skip
     def follow(job_id: Any, _ticks: Any, stage: Any) -> tuple[Any, ...]:
         try:
@@ -160,23 +149,6 @@ def is_offered(service: Service, model: Any, corpus: Any) -> bool:
     return model in models and corpus in [info.name for info in service.corpora()]
 
 
-def estimate(service: Service, model: Any, corpus: Any) -> str:
-    """Say what building an atlas will cost, from what the catalogues know and earlier builds."""
-    entries = [state for state in service.models() if state.entry.name == model]
-    infos = [info for info in service.corpora() if info.name == corpus]
-    if not entries or not infos:
-        return ""
-    [state], [info] = entries, infos
-    n_heads = state.entry.layers * state.entry.heads
-    n_points = 2 * info.n_sequences * (TOKENS_OF_TEXT if info.modality == "text" else PATCHES)
-    seconds = n_heads * service.builds.seconds_per_head(HEAD_S)
-    size_mb = n_heads * n_points * BYTES_PER_POINT / 1e6
-    return (
-        f"{n_heads} heads with about {n_points:,} points each: the first picture in less than a "
-        f"minute, everything in about {_duration(seconds)}, {size_mb:,.0f} MB. {state.advice}"
-    ).strip()
-
-
 def tell(job: JobRecord, position: int | None) -> str:
     """Say in one line how a build stands."""
     name = f"{job.spec['model']} on {job.spec['corpus']}"
@@ -184,7 +156,7 @@ def tell(job: JobRecord, position: int | None) -> str:
         return f"{name}: waiting, {position or 0} before it"
     if job.state == "running":
         count = f" {job.done} of {job.total}" if job.total > 1 else ""
-        left = f", about {_duration(job.seconds_left)} left" if job.seconds_left else ""
+        left = f", about {in_words(job.seconds_left)} left" if job.seconds_left else ""
         return f"{name}: {STAGES.get(job.stage, job.stage)}{count}{left}"
     if job.state == "done":
         return f"{name}: built"
@@ -194,10 +166,6 @@ def tell(job: JobRecord, position: int | None) -> str:
 def _visitor() -> str:
     """Return by what we tell visitors apart: there are no accounts."""
     return request.remote_addr or ""
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _submit(service: Service, model: Any, corpus: Any, **options: Any) -> tuple[Any, Any]:

@@ -19,47 +19,44 @@ def register(app: Dash, service: Service) -> None:
     @app.callback(
         Output(ids.HITS, "data"),
         Output(ids.SEARCH_COUNT, "children"),
-        Input(ids.SEARCH, "value"),
-        Input(ids.MANNER, "value"),
-        Input(ids.ATLAS, "data"),
+        Input(ids.SOUGHT, "data"),
+        prevent_initial_call=True,
     )
-    def find(query: Any, manner: Any, atlas: Any) -> tuple[Any, Any]:
-        return search(service, query, manner, atlas)
+    def find(sought: Any) -> tuple[Any, Any]:
+        if not isinstance(sought, dict):
+            return None, ""
+        return search(service, sought.get("query"), sought.get("manner"), sought.get("capture"))
 
     @app.callback(
-        Output(ids.LEGEND, "children"),
-        Input(ids.ENCODING, "value"), Input(ids.PALETTE, "value"), Input(ids.THEME, "data"),
-        Input(ids.NORM_SCALE, "value"), Input(ids.ATLAS, "data"), Input(ids.PLACE, "data"),
-        Input(ids.LOCATION, "pathname"),
-    )  # fmt: skip
-    def explain(
-        encoding: Any, palette: Any, theme: Any, norm_scale: Any, atlas: Any, place: Any, path: Any
-    ) -> Any:
-        known = isinstance(encoding, str) and palette in PALETTES and theme in THEMES
-        if not known or encoding not in ENCODINGS:
-            return []
-        head = place if path == "/head" and norm_scale != "common" else None
-        try:
-            ramp, words = meaning(service, encoding, atlas, head, common=norm_scale == "common")
-        except PipelineError:
-            ramp, words = "type", ()
-        drawn = draw_legend(ramp, legend(ramp, palette, theme, words))
-        source = label_source(atlas) if encoding == "label" else ""
-        return [*drawn, html.P(source, className="qk-legend-note")] if source else drawn
+        Output(ids.LEGEND, "children"), Input(ids.MEANT, "data"), prevent_initial_call=True
+    )
+    def explain(meant: Any) -> Any:
+        return show_legend(service, meant) if isinstance(meant, dict) else []
 
 
-def label_source(atlas: Any) -> str:
-    """Return where the labels of patches are from, in words."""
-    labels = atlas.get("labels") if isinstance(atlas, dict) else None
-    source = labels.get("source") if isinstance(labels, dict) else None
-    return f"labels: {source}" if isinstance(source, str) else ""
+def show_legend(service: Service, meant: dict[str, Any]) -> Any:
+    """Return the legend of a colouring; `meant` as `meant` in assets/70_questions.js makes it."""
+    encoding, palette, theme = (meant.get(name) for name in ("encoding", "palette", "theme"))
+    if encoding not in ENCODINGS or palette not in PALETTES or theme not in THEMES:
+        return []
+    is_common = meant.get("is_common") is True
+    try:
+        ramp, words = meaning(
+            service, encoding, meant.get("capture"), meant.get("head"), common=is_common
+        )
+    except PipelineError:
+        ramp, words = "type", ()
+    drawn = draw_legend(ramp, legend(ramp, palette, theme, words))
+    source = meant.get("source")
+    if not isinstance(source, str) or not isinstance(drawn, list):
+        return drawn
+    return [*drawn, html.P(f"labels: {source}", className="qk-legend-note")]
 
 
 def search(
-    service: Service, query: Any, manner: Any, atlas: Any
+    service: Service, query: Any, manner: Any, capture: Any
 ) -> tuple[list[dict[str, Any]] | None, Any]:
     """Return each term with its tokens, and their counts in words; None for no search."""
-    capture = atlas.get("capture") if isinstance(atlas, dict) else None
     if not isinstance(query, str) or not query.strip() or not isinstance(capture, str):
         return None, ""
     try:
@@ -87,7 +84,7 @@ def _count(n: int) -> str:
 
 
 def meaning(
-    service: Service, encoding: str, atlas: Any, head: Any, *, common: bool
+    service: Service, encoding: str, capture: Any, head: Any, *, common: bool
 ) -> tuple[str, tuple[str, ...]]:
     """Return the ramp of an encoding and the words of its legend.
 
@@ -96,7 +93,6 @@ def meaning(
     head : {layer, head} whose norms are told, None for all.
     common : whether norms are coloured on one scale for all heads.
     """
-    capture = atlas.get("capture") if isinstance(atlas, dict) else None
     if not isinstance(capture, str) or encoding not in service.encodings(capture):
         return "type", ()
     if encoding != "norm":

@@ -9,16 +9,12 @@ from dash.development.base_component import Component
 
 from app import ids
 from app.figures.head import draw_curve, draw_distances, draw_norms
-from app.theme import PALETTES, THEMES
+from app.questions import is_report
 from pipeline.errors import PipelineError
 from pipeline.report import HeadReport
 from pipeline.service import Service
 
 CHART: Any = {"displaylogo": False, "modeBarButtons": [["toImage"]], "responsive": True}
-# Of sizes: a smaller spread of norms would show as no difference at all.
-LEAST_SPREAD = 0.01
-
-
 GUIDED = (
     "This share of the forces on this map is real attention between these very tokens: the map has "
     "seen what it shows. It brings near and attended together and costs some neighbours."
@@ -31,46 +27,35 @@ def register(app: Dash, service: Service) -> None:
 
     @app.callback(
         Output(ids.TRUST, "children"), Output(ids.NORMS, "children"),
-        Input(ids.DETAIL_TAB, "value"), Input(ids.PLACE, "data"), Input(ids.ATLAS, "data"),
-        Input(ids.METHOD, "value"), Input(ids.DIMS, "value"), Input(ids.PALETTE, "value"),
-        Input(ids.THEME, "data"), Input(ids.MADE, "data"),
+        Input(ids.REPORTED, "data"),
+        prevent_initial_call=True,
     )  # fmt: skip
-    def fill(
-        tab: Any, place: Any, atlas: Any, method: Any, dims: Any, palette: Any, theme: Any,
-        made: Any,
-    ) -> tuple[Any, Any]:  # fmt: skip
-        if tab not in ("trust", "vectors") or palette not in PALETTES or theme not in THEMES:
+    def fill(reported: Any) -> tuple[Any, Any]:
+        if not is_report(reported):
             return no_update, no_update
+        is_trust = reported["tab"] == "trust"
+        look_of = {name: reported[name] for name in ("palette", "theme")}
         try:
-            if tab == "trust" and isinstance(place, dict) and place.get("selection"):
-                return show_selected(service, made), no_update
-            found = look(service, atlas, place, f"{method}_{dims}")
+            if is_trust and reported.get("selection"):
+                return show_selected(service, reported.get("made")), no_update
+            found = look(service, reported)
         except PipelineError as error:
             found = str(error)
         if isinstance(found, str):
             return html.P(found), html.P(found)
         report, quality = found
-        look_of = {"palette": palette, "theme": theme}
-        if tab == "trust":
-            words = service.judge(quality)
-            share = None if method == "pca" else atlas["guidance"]
-            return show_trust(report, quality, words, look_of, guidance=share), no_update
-        return no_update, show_norms(report, look_of)
-
-    @app.callback(Output(ids.SHOW, "options"), Input(ids.ATLAS, "data"), Input(ids.PLACE, "data"))
-    def offer(atlas: Any, place: Any) -> list[dict[str, Any]]:
-        return show_options(service, atlas, place)
+        if not is_trust:
+            return no_update, show_norms(report, look_of)
+        words, share = service.judge(quality), reported.get("guidance")
+        return show_trust(report, quality, words, look_of, guidance=share), no_update
 
 
-def look(
-    service: Service, atlas: Any, place: Any, name: str
-) -> tuple[HeadReport, dict[str, Any]] | str:
+def look(service: Service, reported: dict[str, Any]) -> tuple[HeadReport, dict[str, Any]] | str:
     """Return report and stored figures of a head on a map, or why there are none."""
-    if not isinstance(atlas, dict) or "capture" not in atlas or not isinstance(place, dict):
+    atlas, layer, head = (reported.get(name) for name in ("atlas", "layer", "head"))
+    if not (isinstance(atlas, str) and isinstance(layer, int) and isinstance(head, int)):
         return "There is no head to look at yet."
-    map_set = atlas["maps"].get(name)
-    layer, head = int(place["layer"]), int(place["head"])
-    return service.head_report(atlas["atlas"], layer, head, map_set and map_set["key"])
+    return service.head_report(atlas, layer, head, reported.get("map"))
 
 
 def show_trust(
@@ -168,32 +153,6 @@ def show_norms(report: HeadReport, look_of: dict[str, str]) -> Component:
         ],
         className="qk-report",
     )  # fmt: skip
-
-
-def show_options(service: Service, atlas: Any, place: Any) -> list[dict[str, Any]]:
-    """Return what can be shown on a head; sizes only where the norms differ, pictures of images."""
-    is_image = isinstance(atlas, dict) and atlas.get("modality") == "image"
-    spread = 1.0
-    if isinstance(atlas, dict) and "capture" in atlas and isinstance(place, dict):
-        try:
-            least, most = service.norm_range(atlas["capture"], place)
-            spread = (most - least) / (most or 1.0)
-        except PipelineError:
-            pass  # the head of a link that the atlas lacks; another is shown
-    is_flat = spread < LEAST_SPREAD
-    size = "size by norm" + (" (all norms within 1 %)" if is_flat else "")
-    options: list[dict[str, Any]] = [
-        {"value": "labels", "label": "token labels"},
-        {"value": "lines", "label": "attention lines"},
-        {"value": "size_by_norm", "label": size, "disabled": is_flat},
-        {"value": "neighbours", "label": "true neighbours"},
-    ]
-    if is_image:
-        options.append({"value": "pictures", "label": "patches as pictures"})
-    if is_image and atlas.get("kind") == "decoder":
-        options.append({"value": "patches", "label": "points of patches"})
-        options.append({"value": "words", "label": "points of words"})
-    return options
 
 
 def _level(level: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from flask import request
 
 from app import ids
 from app.figures.weights import draw_all_heads, draw_dimensions, draw_entries
-from app.theme import PALETTES, THEMES
+from app.questions import is_report
 from pipeline.errors import PipelineError
 from pipeline.service import Service
 from pipeline.weights import HeadWeights
@@ -25,25 +25,21 @@ def register(app: Dash, service: Service) -> None:
 
     @app.callback(
         Output(ids.WEIGHTS, "children"), Output(ids.WEIGHTS_TICK, "disabled"),
-        Input(ids.DETAIL_TAB, "value"), Input(ids.PLACE, "data"), Input(ids.ATLAS, "data"),
-        Input(ids.PALETTE, "value"), Input(ids.THEME, "data"), Input(ids.LOCATION, "pathname"),
-        Input(ids.WEIGHTS_TICK, "n_intervals"),
+        Input(ids.REPORTED, "data"), Input(ids.WEIGHTS_TICK, "n_intervals"),
+        prevent_initial_call=True,
     )  # fmt: skip
-    def fill(
-        tab: Any, place: Any, atlas: Any, palette: Any, theme: Any, path: Any, _ticks: Any
-    ) -> tuple[Any, Any]:
-        if tab != "vectors" or path != "/head":
+    def fill(reported: Any, _ticks: Any) -> tuple[Any, Any]:
+        if not is_report(reported) or reported["tab"] != "vectors":
             return no_update, True
-        if palette not in PALETTES or theme not in THEMES:
-            return no_update, no_update
         try:
-            found = look(service, atlas, place, owner=request.remote_addr or "")
+            found = look(service, reported, owner=request.remote_addr or "")
         except PipelineError as error:
             found = str(error)
         if isinstance(found, str):
             return html.P(found, className="qk-panel-note", role="status"), not is_awaited(found)
-        layer, head = int(place["layer"]), int(place["head"])
-        return show_weights(found, (layer, head), {"palette": palette, "theme": theme}), True
+        place = (reported["layer"], reported["head"])
+        look_of = {name: reported[name] for name in ("palette", "theme")}
+        return show_weights(found, place, look_of), True
 
 
 WAITING = "The worker is looking at the weights of the model. This takes seconds, once a model."
@@ -54,7 +50,7 @@ def is_awaited(words: str) -> bool:
     return words.startswith(WAITING)
 
 
-def look(service: Service, atlas: Any, place: Any, *, owner: str) -> HeadWeights | str:
+def look(service: Service, reported: dict[str, Any], *, owner: str) -> HeadWeights | str:
     """Return the weights of a head, or words; asks the worker when nobody has done so yet.
 
     Raises
@@ -62,17 +58,17 @@ def look(service: Service, atlas: Any, place: Any, *, owner: str) -> HeadWeights
     PipelineError
         if there is no such head, or the queue is full.
     """
-    if not isinstance(atlas, dict) or "capture" not in atlas or not isinstance(place, dict):
+    atlas, layer, head = (reported.get(name) for name in ("atlas", "layer", "head"))
+    if not (isinstance(atlas, str) and isinstance(layer, int) and isinstance(head, int)):
         return "There is no head to look at yet."
-    capture = service.capture(atlas["capture"])
-    found = service.weights.of_head(capture, int(place["layer"]), int(place["head"]))
+    found = service.weights.of_head(service.atlas(atlas).capture, layer, head)
     if found is not None:
         return found
-    job = service.weights.last(atlas["atlas"])
+    job = service.weights.last(atlas)
     if job is not None and job.state == "failed":
         return f"The weights could not be looked at: {job.error}"
     if job is None or not job.is_live:
-        job = service.weights.start(atlas["atlas"], owner=owner)
+        job = service.weights.start(atlas, owner=owner)
     return f"{WAITING} {job.message}".strip()
 
 

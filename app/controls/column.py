@@ -45,12 +45,8 @@ HELP = {
     "with spaces), each with its own mark. Matches are drawn larger, queries and keys alike.",
     "Show": "Labels; attention lines of the chosen sequence (the two strongest keys of each "
     "query, from 0.05 on); marks sized by norm; when pointing at a point, rings around its 10 "
-    "nearest in the space (strong) and on the map (grey). Of images in texts: patches, words.",
+    "nearest in the space (strong) and on the map (grey).",
 }
-
-
-# In words: callbacks/trust.py.
-SHOWN = ["labels", "lines", "size_by_norm", "neighbours", "pictures", "patches", "words"]
 
 
 def control_column() -> Component:
@@ -144,6 +140,6 @@ def _search_box() -> Component:
 def _show() -> Component:
     return dcc.Checklist(
         id=ids.SHOW,
-        options=SHOWN,
+        options=[],  # of the head that is shown: `show_options` in assets/70_session.js
         value=["lines", "pictures", "patches", "words"],
     )

@@ -31,11 +31,13 @@ APP_ROOMS = {
     "security": {"settings"},
     "view_state": {"theme"},
     "figures": {"theme", "figures"},
-    "api": {"theme", "view_state", "api"},
+    "opening": {"view_state"},
+    "questions": {"theme"},
+    "api": {"theme", "view_state", "opening", "api"},
     "controls": {"ids", "view_state", "theme", "controls"},
     "pages": {"ids", "view_state", "theme", "controls"},
-    "shell": {"ids", "view_state", "theme", "controls"},
-    "callbacks": {"ids", "view_state", "theme", "figures", "controls"},
+    "shell": {"ids", "view_state", "theme", "controls", "pages"},
+    "callbacks": {"ids", "view_state", "theme", "opening", "questions", "figures", "controls"},
 }
 # From bottom to top; a room imports from its own level and those below.
 PIPELINE_LEVELS = (

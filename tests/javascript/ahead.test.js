@@ -9,15 +9,16 @@ const ahead = require("../../assets/71_ahead.js");
 function listen(context) {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const told = [];
-  globalThis.qk_atlas.detail = { set_props: (id, props) => told.push([id, props.data]) };
-  return told;
+  const note = (capture, changes, name, data) => (
+    ahead.note(capture, changes, name, () => told.push([name, data])));
+  return { told, note };
 }
 
 test("choices in a row are told once, the last of each store", (context) => {
-  const told = listen(context);
-  ahead.note("a", { layer: 1, head: 2 }, "place", "L1 H2");
-  ahead.note("a", { layer: 1, head: 3 }, "place", "L1 H3");
-  ahead.note("a", { sequence: 7 }, "picked", { sequence: 7 });
+  const { told, note } = listen(context);
+  note("a", { layer: 1, head: 2 }, "place", "L1 H2");
+  note("a", { layer: 1, head: 3 }, "place", "L1 H3");
+  note("a", { sequence: 7 }, "picked", { sequence: 7 });
   const view = { layer: 0, head: 0, sequence: null, dims: 2 };
   assert.deepEqual(ahead.over(view, "a"), { layer: 1, head: 3, sequence: 7, dims: 2 });
   assert.deepEqual(told, []);
@@ -27,10 +28,10 @@ test("choices in a row are told once, the last of each store", (context) => {
 });
 
 test("a choice in one atlas says nothing of another, and is told before the next", (context) => {
-  const told = listen(context);
-  ahead.note("a", { head: 3 }, "place", "H3");
+  const { told, note } = listen(context);
+  note("a", { head: 3 }, "place", "H3");
   assert.deepEqual(ahead.over({ head: 0 }, "b"), { head: 0 });
-  ahead.note("b", { head: 1 }, "place", "H1");
+  note("b", { head: 1 }, "place", "H1");
   assert.deepEqual(told, [["place", "H3"]]);
   ahead.tell();
   assert.deepEqual(told, [["place", "H3"], ["place", "H1"]]);

@@ -7,7 +7,7 @@ require("../../assets/12_stage.js");
 require("../../assets/13_figures.js");
 const { prefix_steps, with_prefix, MatrixData } = require("../../assets/14_matrix_data.js");
 const grid = require("../../assets/15_matrix_grid.js");
-const { inner_box, place_cell, on_common_scale, whole_range, draw_cell, make_look } =
+const { inner_box, place_cell, draw_map, on_common_scale, whole_range, draw_cell, make_look } =
   require("../../assets/16_matrix_cells.js");
 
 const cells = [0, 1, 2].flatMap((layer) => [0, 1].map((head) => ({ layer, head })));
@@ -208,4 +208,28 @@ test("the points of a search are found once, and anew for another search", () =>
   assert.deepEqual([...first[0].chosen], [1, 4]);
   assert.equal(data.found_points({ hits, sides: null }), first);
   assert.deepEqual([...data.found_points({ hits: [[0]], sides: null })[0].chosen], [2, 5]);
+});
+
+test("a map in 8 bits has the pixels that placing its points one by one gives", () => {
+  const n = 3000;
+  const random = (top, seed) => Uint8Array.from({ length: n }, (_, i) => (i * seed + (i >> 3)) % top);
+  const coordinates = new Uint8Array(2 * n);
+  random(256, 97).forEach((value, i) => { coordinates[2 * i] = value; });
+  random(256, 61).forEach((value, i) => { coordinates[2 * i + 1] = value; });
+  const values = random(255, 7);
+  const table = Uint32Array.from({ length: 256 }, (_, i) => 0xff000000 + i);
+  const frame_of = () => (
+    { pixels: new Uint32Array(90 * 80), depths: null, width: 90, height: 80 });
+  for (const side of [1, 2, 3]) {
+    for (const view of [{ x: 45.5, y: 39.5, scale: 71 }, { x: 30, y: 30, scale: 13.7 }]) {
+      const [quick, slow] = [frame_of(), frame_of()];
+      assert.ok(draw_map(quick, coordinates, view, { values, table }, side));
+      const placed = points.make_placed(n);
+      points.place_flat(coordinates, view, placed);
+      points.draw_dots(slow, placed, { values, table }, side, null);
+      assert.deepEqual(quick.pixels, slow.pixels);
+    }
+  }
+  const beyond = { x: 10, y: 39, scale: 71 };
+  assert.equal(draw_map(frame_of(), coordinates, beyond, { values, table }, 1), false);
 });

@@ -125,3 +125,34 @@ test("every state of an atlas has its word and its reason", () => {
     assert.match(session.missing_text(atlas, view), text);
   }
 });
+
+test("every path has its page", () => {
+  const pages = ["/", "/head", "/inspect/model", "/build", undefined].map(session.page_of);
+  assert.deepEqual(pages, ["matrix", "head", "inspect", "other", "other"]);
+});
+
+test("sizes are offered only where norms differ, pictures only of images", () => {
+  const by_value = (options) => Object.fromEntries(options.map((one) => [one.value, one]));
+  const text = by_value(session.show_options("text", [8.0, 8.05]));
+  assert.ok(text.size_by_norm.disabled);
+  assert.match(text.size_by_norm.label, /within 1 %/);
+  assert.equal(text.pictures, undefined);
+  const image = by_value(session.show_options("image", [2, 8]));
+  assert.equal(image.size_by_norm.disabled, undefined);
+  assert.equal(image.pictures.label, "patches as pictures");
+  assert.deepEqual([image.patches, image.words], [undefined, undefined]);
+  const both = by_value(session.show_options("image", [2, 8], true));
+  assert.deepEqual([both.patches.label, both.words.label], ["points of patches", "points of words"]);
+  assert.equal(by_value(session.show_options("text", null)).size_by_norm.disabled, undefined);
+  assert.ok(by_value(session.show_options("text", [0, 0])).size_by_norm.disabled);
+});
+
+test("what was left out is listed, the first fifty", () => {
+  const notes = Array.from({ length: 60 }, (_, i) => `image ${i} is damaged`);
+  const { heading, rows } = session.notes_of(notes);
+  assert.equal(heading, "60 notes on what was left out");
+  assert.deepEqual(rows.slice(49), ["image 49 is damaged", "and 10 more"]);
+  assert.equal(session.notes_of(["one"]).heading, "1 note on what was left out");
+  assert.equal(session.notes_of([]), null);
+  assert.equal(session.notes_of(undefined), null);
+});

@@ -14,7 +14,11 @@ from tests.soak.request_parts import CALLBACKS, body_of
 @pytest.fixture
 def callback(client: FlaskClient) -> dict[str, Any]:
     callbacks = client.get("/_dash-dependencies").json
-    return next(one for one in callbacks if one["inputs"][0]["id"] == "controls-search")
+    return next(
+        one
+        for one in callbacks
+        if one["output"] == "..shell-hits.data...controls-search-count.children.."
+    )
 
 
 @pytest.mark.parametrize(

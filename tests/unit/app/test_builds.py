@@ -113,9 +113,9 @@ def test_an_interrupted_build_is_shown_and_can_go_on(clients, jobs):
     job = jobs.submit("build", SPEC.to_json(), "10.0.0.1")
     jobs.claim("build")
     jobs.interrupt_running("build")
-    opened = ask(client, "shell-model", shell_model=SPEC.model, shell_corpus=SPEC.corpus)
-    assert opened["shell-job"]["data"] == job.id
-    assert not opened["shell-atlas"]["data"]["building"]
+    opened = client.get(f"/api/atlas?model={SPEC.model}&corpus={SPEC.corpus}").json
+    assert opened["job"] == job.id
+    assert not opened["atlas"]["building"]
     told = ask(client, "shell-job", shell_job=job.id)
     assert "interrupted. The program ended while this ran" in told["shell-job-status"]["children"]
     assert told["shell-go-on"]["hidden"] is False

@@ -10,17 +10,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.callbacks.atlas import (
-    choices,
-    describe,
-    encoding_options,
-    mean_rho,
-    usual_method,
-    why_failed,
-)
-from app.callbacks.build import estimate, tell
+from app.callbacks.build import tell
 from app.callbacks.find import meaning, search
-from app.callbacks.trust import look, show_norms, show_options, show_trust
+from app.callbacks.trust import look, show_norms, show_trust
+from app.opening import choices, describe, estimate, mean_rho, usual_method, why_failed
 from app.view_state import ViewState
 from pipeline.jobs import JobRecord
 from pipeline.service import Service
@@ -54,14 +47,15 @@ def test_pca_is_shown_where_the_usual_maps_are_not_there(
 
 def test_known_models_and_what_has_an_atlas_can_be_chosen(service: Service) -> None:
     models, corpora = choices(service, ViewState(model="else/where"))
-    assert {"minilm", "tiny/bert", "else/where"} <= {one["value"] for one in models}
-    assert {"sentences", "photos"} <= {one["value"] for one in corpora}
+    assert {"minilm", "tiny/bert", "else/where"} <= set(models)
+    assert {"sentences", "photos"} <= set(corpora)
+    assert models["minilm"] == "minilm (text)"
 
 
 def test_a_search_counts_tokens(service: Service, tiny_atlas: dict[str, Any]) -> None:
     atlas = service.atlas(tiny_atlas["atlas"])
     text = atlas.capture.tokens.token_text
-    found, words = search(service, "[cls]", "word", {"capture": atlas.record["capture"]})
+    found, words = search(service, "[cls]", "word", atlas.record["capture"])
     expected = [i for i, one in enumerate(text) if one == "[CLS]"]
     assert found == [{"term": "[cls]", "tokens": expected}]
     assert words == "9 tokens"
@@ -70,8 +64,8 @@ def test_a_search_counts_tokens(service: Service, tiny_atlas: dict[str, Any]) ->
 def test_several_terms_are_counted_apart_with_their_marks(
     service: Service, tiny_atlas: dict[str, Any]
 ) -> None:
-    atlas = {"capture": service.atlas(tiny_atlas["atlas"]).record["capture"]}
-    found, rows = search(service, "[cls, zyzzyva", "prefix", atlas)
+    capture = service.atlas(tiny_atlas["atlas"]).record["capture"]
+    found, rows = search(service, "[cls, zyzzyva", "prefix", capture)
     assert [len(one["tokens"]) for one in found or []] == [9, 0]
     marks = [row.children[0].to_plotly_json()["props"]["data-mark"] for row in rows]
     assert marks == ["0", "1"]
@@ -80,30 +74,23 @@ def test_several_terms_are_counted_apart_with_their_marks(
 
 def test_legends_tell_real_values(service: Service, tiny_atlas: dict[str, Any]) -> None:
     capture = service.atlas(tiny_atlas["atlas"]).record["capture"]
-    atlas = {"capture": capture}
     norms = service.capture(capture).norms()
-    _, words = meaning(service, "norm", atlas, {"layer": 1, "head": 0}, common=False)
+    _, words = meaning(service, "norm", capture, {"layer": 1, "head": 0}, common=False)
     assert words[0] == f"norm {norms[4].min():.3g}"
-    _, words = meaning(service, "norm", atlas, None, common=True)
+    _, words = meaning(service, "norm", capture, None, common=True)
     assert words[2] == f"norm {norms.max():.3g}"
-    ramp, words = meaning(service, "token_frequency", atlas, None, common=False)
+    ramp, words = meaning(service, "token_frequency", capture, None, common=False)
     assert (ramp, words[0]) == ("sequential", "1 time")
-    assert meaning(service, "row", atlas, None, common=False) == ("type", ())
-
-
-def test_the_chosen_colouring_stays_in_the_menu() -> None:
-    found = encoding_options({"type": ("query or key", "type")}, "row")
-    assert [one["value"] for one in found] == ["type", "row"]
-    assert found[1]["label"] == "row (not in this atlas)"
+    assert meaning(service, "row", capture, None, common=False) == ("type", ())
 
 
 @pytest.mark.parametrize("query", [None, "", "  ", 7, {"x": 1}])
 def test_no_search_is_no_highlight(service: Service, query: Any) -> None:
-    assert search(service, query, "word", {"capture": "0" * 64}) == (None, "")
+    assert search(service, query, "word", "0" * 64) == (None, "")
 
 
 def test_a_search_in_an_atlas_that_is_gone_says_so(service: Service) -> None:
-    found, words = search(service, "may", "word", {"capture": "0" * 64})
+    found, words = search(service, "may", "word", "0" * 64)
     assert found is None
     assert "not in the cache" in words
 
@@ -149,12 +136,7 @@ def test_a_callback_with_nonsense_is_no_fault_of_the_server(
     client: FlaskClient, value: Any
 ) -> None:
     body = callback_body(
-        "..shell-hits.data...controls-search-count.children..",
-        [
-            ("controls-search", "value", value),
-            ("controls-manner", "value", value),
-            ("shell-atlas", "data", value),
-        ],
+        "..shell-hits.data...controls-search-count.children..", [("shell-sought", "data", value)]
     )
     body["outputs"] = [
         {"id": "shell-hits", "property": "data"},
@@ -167,7 +149,13 @@ def test_the_panels_look_at_the_head_of_the_page(
     service: Service, tiny_atlas: dict[str, Any], tiny_corpus: Path
 ) -> None:
     atlas = describe(service, "tiny/bert", str(tiny_corpus), "faithful")
-    found = look(service, atlas, {"layer": 1, "head": 2}, "pca_2")
+    reported = {
+        "layer": 1,
+        "head": 2,
+        "atlas": atlas["atlas"],
+        "map": atlas["maps"]["pca_2"]["key"],
+    }
+    found = look(service, reported)
     assert not isinstance(found, str)
     report, quality = found
     assert report.map_rho == pytest.approx(quality["spearman"], abs=1e-6)
@@ -180,23 +168,7 @@ LOOK = {"palette": "default", "theme": "light"}
 
 
 def test_without_an_atlas_the_panels_say_so(service: Service) -> None:
-    assert look(service, None, {"layer": 0, "head": 0}, "pca_2") == (
-        "There is no head to look at yet."
-    )
-
-
-def test_sizes_are_offered_only_where_norms_differ(
-    service: Service, tiny_corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    atlas = describe(service, "tiny/bert", str(tiny_corpus), "faithful")
-    place = {"layer": 0, "head": 0}
-    found = {one["value"]: one for one in show_options(service, atlas, place)}
-    assert not found["size_by_norm"]["disabled"]
-    assert "pictures" not in found
-    monkeypatch.setattr(service, "norm_range", lambda *_: (8.0, 8.05))
-    found = {one["value"]: one for one in show_options(service, atlas, place)}
-    assert found["size_by_norm"]["disabled"]
-    assert "within 1 %" in found["size_by_norm"]["label"]
+    assert look(service, {"tab": "trust"}) == "There is no head to look at yet."
 
 
 def test_the_cost_of_a_build_is_told_before(service: Service) -> None:

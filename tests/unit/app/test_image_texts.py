@@ -13,8 +13,7 @@ import torch
 from flask.testing import FlaskClient
 from PIL import Image
 
-from app.callbacks.atlas import describe
-from app.callbacks.trust import show_options
+from app.opening import describe
 from pipeline import cli
 from pipeline.aggregate import aggregate, hidden_tokens, why_not
 from pipeline.atlas import read_atlas
@@ -176,10 +175,6 @@ def test_patches_or_words_can_be_left_out(
     alone = service.find_atlas(model, corpus, "faithful", "encoder")
     assert alone is not None
     assert not hidden_tokens(alone.capture.tokens, ["patches", "words"]).any()
-    for part, offered in (("decoder", {"patches", "words"}), ("encoder", set())):
-        atlas = describe(service, model, corpus, "faithful", part=part)
-        options = show_options(service, atlas, {"layer": 0, "head": 0})
-        assert {one["value"] for one in options} & {"patches", "words"} == offered
 
 
 def test_captions_of_different_length_still_have_means_by_position(

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.callbacks.atlas import describe
-from app.callbacks.find import label_source, meaning, search
-from app.callbacks.left_out import draw_left_out
+from app.callbacks.find import meaning, search
+from app.opening import describe
 from pipeline.orders import order_key, read_orders
 from pipeline.service import Service
 from pipeline.store import Store
@@ -50,18 +49,18 @@ def test_patches_are_found_and_coloured_by_their_label_and_the_page_says_where_f
     atlas = describe(service, "tiny/vit", "gradients", "faithful")
     url = f"/api/{atlas['capture']}"
     labels = client.get(f"{url}/tokens.json?labels={atlas['labels']['fingerprint']}").json["label"]
-    hits, count = search(service, "green", "word", atlas)
+    hits, count = search(service, "green", "word", atlas["capture"])
     assert hits == [{"term": "green", "tokens": [i for i, x in enumerate(labels) if x == "green"]}]
     assert count == f"{labels.count('green')} tokens"
     assert labels.count("green") > 3
-    ramp, words = meaning(service, "label", atlas, None, common=False)
+    ramp, words = meaning(service, "label", atlas["capture"], None, common=False)
     assert ramp == "discrete"
     assert "green" in words
     assert words[-1] == "no label"
     colours = client.get(f"{url}/attribute/label.u8")
     assert len(colours.data) == 2 * len(labels)
     assert "immutable" not in colours.headers["Cache-Control"]
-    assert label_source(atlas) == "labels: by construction: the pattern that was drawn there"
+    assert atlas["labels"]["source"] == "by construction: the pattern that was drawn there"
 
 
 def test_texts_have_no_patch_labels(
@@ -71,12 +70,3 @@ def test_texts_have_no_patch_labels(
     assert client.get(f"/api/{capture}/tokens.json").json["label"] is None
     assert "label" not in service.encodings(capture)
     assert client.get(f"/api/{capture}/attribute/label.u8").status_code == 404
-
-
-def test_what_was_left_out_is_listed() -> None:
-    drawn = draw_left_out([f"image {i} is damaged" for i in range(60)])
-    summary, rows = drawn.children
-    assert summary.children == "60 notes on what was left out"
-    assert [row.children for row in rows.children][49:] == ["image 49 is damaged", "and 10 more"]
-    assert draw_left_out([]) is draw_left_out(None) is None
-    assert draw_left_out(["one"]).children[0].children == "1 note on what was left out"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.callbacks.atlas import describe
+from app.opening import describe
 from app.view_state import ViewState, parse, to_query
 from pipeline.service import Service
 from pipeline.store import Store

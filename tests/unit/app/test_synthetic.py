@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.callbacks.atlas import describe
+from app.opening import describe
 from benchmarks.browser import TARGETS
 from benchmarks.synthetic import make_atlas
 from pipeline.jobs import JobTable

@@ -35,16 +35,14 @@ def test_the_worker_is_asked_once_and_then_the_weights_are_there(
     own_service: Service, tiny_store: Store, tiny_atlas: dict[str, Any], hub_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    capture = own_service.atlas(tiny_atlas["atlas"]).capture
-    atlas = {"atlas": tiny_atlas["atlas"], "capture": capture.record["key"]}
-    place = {"layer": 1, "head": 3}
-    first = look(own_service, atlas, place, owner="me")
+    reported = {"atlas": tiny_atlas["atlas"], "layer": 1, "head": 3}
+    first = look(own_service, reported, owner="me")
     if isinstance(first, str):  # unless another test has looked already
         assert is_awaited(first)
-        assert look(own_service, atlas, place, owner="me") == first
+        assert look(own_service, reported, owner="me") == first
         monkeypatch.setattr("pipeline.weight_stage.hub_cache", lambda: hub_cache)
         run_weights({"atlas": tiny_atlas["atlas"]}, tiny_store, lambda _: None)
-    found = look(own_service, atlas, place, owner="me")
+    found = look(own_service, reported, owner="me")
     assert isinstance(found, HeadWeights)
     assert found.all_heads[1, 3] == found.correlation
 

@@ -85,6 +85,19 @@ def test_no_flipped_bit_of_a_record_goes_unseen(store, caplog):
     assert store.get_record(KEY) == written
 
 
+def test_a_record_is_parsed_once_until_it_changes(store, monkeypatch):
+    put(store)
+    parsed = []
+    monkeypatch.setattr(
+        "pipeline.store.digest", lambda record: parsed.append(record["key"]) or digest(record)
+    )
+    first, again = store.get_record(KEY), store.get_record(KEY)
+    assert first == again
+    assert len(parsed) == 1
+    store.put_record(KEY, {"kind": "capture", "objects": [], "n": 2})
+    assert store.get_record(KEY)["n"] == 2
+
+
 def test_a_record_under_another_key_is_not_believed(store):
     put(store)
     record_path(store, OTHER).parent.mkdir()

@@ -1,99 +1,81 @@
-"""Opens links and atlases: from names in the address to digests that the scripts can draw."""
+"""What an address shows: from names to the digests that the scripts draw."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
-from urllib.parse import parse_qsl
 
-from dash import Dash, Input, Output, State, html, no_update
-
-from app import ids
-from app.view_state import ViewState, parse
+from app.view_state import INSPECT_FIELDS, ViewState, parse
 from pipeline.atlas import Atlas
 from pipeline.errors import PipelineError
 from pipeline.jobs import JobRecord
 from pipeline.service import Service
-from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES, PARTS
+from pipeline.specs import DEFAULT_GUIDANCE, GUIDANCES, NORMALISATIONS, PARTS
 
 WORDS_OF_PARTS = {
     "encoder": "the encoder of ", "decoder": "the decoder of ", "cross": "the cross-attention of ",
 }  # fmt: skip
+# For estimates: what is usual for the sample corpora.
+TOKENS_OF_TEXT, PATCHES = 21, 200
+HEAD_S = 3.0
+BYTES_PER_POINT = 4 * (64 + 2 + 3 + 2 + 2)  # half a query and a key, and four maps
 
 
-def register(app: Dash, service: Service) -> None:
-    """Connect the address, the choosers and the atlas."""
+def open_link(service: Service, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything that a page starts from.
 
-    @app.callback(
-        Output(ids.MODEL, "options"), Output(ids.CORPUS, "options"),
-        Output(ids.MODEL, "value"), Output(ids.CORPUS, "value"), Output(ids.PART, "value"),
-        Output(ids.NORMALISATION, "value"), Output(ids.GUIDANCE, "value"),
-        Output(ids.METHOD, "value"), Output(ids.DIMS, "value"),
-        Output(ids.ENCODING, "value"), Output(ids.PALETTE, "value"),
-        Output(ids.PLACE, "data"), Output(ids.PICKED, "data"), Output(ids.NOTICES, "children"),
-        Input(ids.LOCATION, "search"),
-    )  # fmt: skip
-    def open_link(search: Any) -> tuple[Any, ...]:
-        text = search.removeprefix("?") if isinstance(search, str) else ""
-        query = dict(parse_qsl(text))
-        state, notices = parse(query)
-        method = state.method if "method" in query else usual_method(service, state)
-        models, corpora = choices(service, state)
-        picked = None
-        if state.sequence is not None and state.token is not None:
-            picked = {"sequence": state.sequence, "position": state.token, "side": state.side}
-        place = {"layer": state.layer, "head": state.head, "selection": state.selection}
-        return (
-            models, corpora, state.model, state.corpus, state.part, state.normalisation,
-            state.guidance, method, state.dims,
-            state.encoding, state.palette, place, picked,
-            [html.P(notice) for notice in notices],
-        )  # fmt: skip
+    Parameters
+    ----------
+    query : of the address; whatever it holds.
 
-    @app.callback(
-        Output(ids.ATLAS, "data"), Output(ids.JOB, "data"), Output(ids.ENCODING, "options"),
-        Output(ids.PART_FIELD, "hidden"), Output(ids.PART, "options"),
-        Input(ids.MODEL, "value"), Input(ids.CORPUS, "value"), Input(ids.PART, "value"),
-        Input(ids.NORMALISATION, "value"), Input(ids.GUIDANCE, "value"), Input(ids.STAGE, "data"),
-        State(ids.ENCODING, "value"),
-        prevent_initial_call=True,
-    )  # fmt: skip
-    def open_atlas(
-        model: Any,
-        corpus: Any,
-        part: Any,
-        normalisation: Any,
-        guidance: Any,
-        _stage: Any,
-        encoding: Any,
-    ) -> tuple[Any, ...]:
-        if not (isinstance(model, str) and isinstance(corpus, str)):
-            return (no_update,) * 5
-        job = service.builds.last(model, corpus)
-        share = guidance if guidance in GUIDANCES else DEFAULT_GUIDANCE
-        wanted = part if part in PARTS else PARTS[0]
-        description = describe(service, model, corpus, normalisation or "faithful", share, wanted)
-        is_live = job is not None and job.is_live
-        is_shown = is_live or (job is not None and job.state == "interrupted")
-        options = encoding_options(description.get("encodings"), encoding)
-        description |= {"building": is_live, "failed": why_failed(job)}
-        job_id = job.id if job and is_shown else None
-        parts = _options({part: part for part in description["parts"] or PARTS})
-        return description, job_id, options, not description["has_parts"], parts
+    Returns
+    -------
+    `view` as the address tells it, with a method that has maps; `inspect`, those fields of it that
+    the inspect pages change; `notices` on what of the address could not be used; `models` and
+    `corpora` to choose from, {name: words}; and what `open_atlas` returns.
+    """
+    state, notices = parse(query)
+    method = state.method if "method" in query else usual_method(service, state)
+    models, corpora = choices(service, state)
+    names = {name: getattr(state, name)
+             for name in ("model", "corpus", "part", "normalisation", "guidance")}  # fmt: skip
+    view = asdict(state) | {"method": method}
+    return {
+        "view": view, "inspect": {name: view[name] for name in INSPECT_FIELDS}, "notices": notices,
+        "models": models, "corpora": corpora, **open_atlas(service, names),
+    }  # fmt: skip
+
+
+def open_atlas(service: Service, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `atlas`, see `describe`, and the `job` that builds it, None where there is none.
+
+    Parameters
+    ----------
+    names : model, corpus, part, normalisation, guidance; what cannot be is taken for the default.
+    """
+    model, corpus = str(names.get("model")), str(names.get("corpus"))
+    usual = ViewState()
+    normalisation = _known(names.get("normalisation"), NORMALISATIONS, usual.normalisation)
+    guidance = _known(names.get("guidance"), GUIDANCES, usual.guidance)
+    part = _known(names.get("part"), PARTS, usual.part)
+    atlas = describe(service, model, corpus, normalisation, guidance, part)
+    job = service.builds.last(model, corpus)
+    is_live = job is not None and job.is_live
+    atlas |= {"building": is_live, "failed": why_failed(job)}
+    if not (is_live or "capture" in atlas):
+        atlas["estimate"] = estimate(service, model, corpus)
+    is_shown = job is not None and (is_live or job.state == "interrupted")
+    return {"atlas": atlas, "job": job.id if job and is_shown else None}
+
+
+def _known(value: Any, choices: Sequence[Any], usual: Any) -> Any:
+    return value if value in choices else usual
 
 
 def why_failed(job: JobRecord | None) -> str:
     """Return why the last build of an atlas failed, "" when it did not."""
     return (job.error or "no reason is known") if job and job.state == "failed" else ""
-
-
-def encoding_options(encodings: dict[str, tuple[str, str]] | None, chosen: Any) -> Any:
-    """Return the colourings to choose from; the chosen one stays, also where it has no meaning."""
-    if encodings is None:
-        return no_update
-    words = {name: label for name, (label, _) in encodings.items()}
-    if isinstance(chosen, str):
-        words.setdefault(chosen, f"{chosen.replace('_', ' ')} (not in this atlas)")
-    return _options(words)
 
 
 def describe(
@@ -139,8 +121,8 @@ def usual_method(service: Service, state: ViewState) -> str:
     return state.method if found and found["cells"] else "pca"
 
 
-def choices(service: Service, state: ViewState) -> tuple[list[Any], list[Any]]:
-    """Return the models and corpora to choose from: known ones, and those with an atlas."""
+def choices(service: Service, state: ViewState) -> tuple[dict[str, str], dict[str, str]]:
+    """Return models and corpora to choose from in words: known ones, and those with an atlas."""
     models = {s.entry.name: f"{s.entry.name} ({s.entry.modality})" for s in service.models()}
     corpora = {info.name: f"{info.name} ({info.modality})" for info in service.corpora()}
     for record in service.atlases():
@@ -148,11 +130,7 @@ def choices(service: Service, state: ViewState) -> tuple[list[Any], list[Any]]:
         corpora.setdefault(record["corpus"], record["corpus"])
     models.setdefault(state.model, state.model)
     corpora.setdefault(state.corpus, state.corpus)
-    return _options(models), _options(corpora)
-
-
-def _options(names: dict[str, str]) -> list[dict[str, str]]:
-    return [{"value": name, "label": label} for name, label in names.items()]
+    return models, corpora
 
 
 def _drawable(service: Service, atlas: Atlas, guidance: float) -> dict[str, Any]:
@@ -213,3 +191,25 @@ def _provenance(atlas: Atlas) -> dict[str, Any]:
         "normalisation": record["normalisation"], "seed": record["seed"], "atlas": atlas.key,
         **({} if record["part"] == "self" else {"part": record["part"]}),
     }  # fmt: skip
+
+
+def estimate(service: Service, model: Any, corpus: Any) -> str:
+    """Say what building an atlas will cost, from what the catalogues know and earlier builds."""
+    entries = [state for state in service.models() if state.entry.name == model]
+    infos = [info for info in service.corpora() if info.name == corpus]
+    if not entries or not infos:
+        return ""
+    [state], [info] = entries, infos
+    n_heads = state.entry.layers * state.entry.heads
+    n_points = 2 * info.n_sequences * (TOKENS_OF_TEXT if info.modality == "text" else PATCHES)
+    seconds = n_heads * service.builds.seconds_per_head(HEAD_S)
+    size_mb = n_heads * n_points * BYTES_PER_POINT / 1e6
+    return (
+        f"{n_heads} heads with about {n_points:,} points each: the first picture in less than a "
+        f"minute, everything in about {in_words(seconds)}, {size_mb:,.0f} MB. {state.advice}"
+    ).strip()
+
+
+def in_words(seconds: float) -> str:
+    """Return a time in words."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
