@@ -69,6 +69,7 @@ def test_modes_show_the_weights_of_the_capture_and_heads_keep_them(
     page.locator(".qk-stage").press("ArrowRight")  # picks the first patch
     picked = {"side": "key", "position": 1}
     wait_for(page, IMAGE, picked=picked)
+    page.wait_for_url("**token=1&side=key**")
     page.reload()
     wait_for(page, IMAGE, state="ready", mode="flows", picked=picked)
 

@@ -114,7 +114,7 @@ def test_a_word_below_the_pointer_marks_its_point_on_the_map_and_the_other_way_r
     page.locator(".qk-image-word").nth(WORD - 16).hover()
     key = index_of(page, WORD, "key")  # a query is picked, so keys are pointed at
     wait_until(page, lambda: marked(page) == [key])
-    page.locator("h1").first.hover()
+    page.mouse.move(5, 5)
     wait_until(page, lambda: marked(page) == [])
     page.mouse.move(*place_of(page, key))
     wait_until(page, lambda: view_state(page, HEAD)["hovered"] is not None)

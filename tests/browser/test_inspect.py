@@ -187,10 +187,11 @@ def test_a_changed_input_is_shown_as_a_difference_in_every_view(
               "model": "minilm", "is_live": True}  # fmt: skip
     page.evaluate("s => dash_clientside.set_props('inspect-source', {data: s})", source)
     weights = [np.rint(255 * c.attention(0, 2, 4)) for c in (now, before)]
-    n_lines = int((np.abs(weights[0] - weights[1]) >= 0.05 * 255).sum())
+    change = weights[0] - weights[1]
+    n_lines = int((np.abs(change) >= 0.05 * 255).sum())
     assert n_lines > 0
     wait_for(page, LINES, ready=True, is_difference=True, n_lines=[n_lines])
-    expect(page.get_by_text("less than before")).to_be_visible()
+    expect(page.locator(".qk-change-less")).to_have_text(f"less \u2212{-change.min() / 255:.3f}")
     go_to(page, MODEL)
     wait_for(page, MODEL, is_difference=True, n_painted=6)
     go_to(page, NEURONS)
