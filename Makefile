@@ -53,6 +53,7 @@ bench-browser: setup-dev
 	$(BIN)/python -m benchmarks.browser
 	$(BIN)/python -m benchmarks.sentence
 	$(BIN)/python -m benchmarks.image_view
+	$(BIN)/python -m benchmarks.model_view
 
 $(RUN_STAMP): requirements.txt requirements-models.txt scripts/install-python
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" PIP_OPTIONS="$(PIP_OPTIONS)" scripts/install-python
