@@ -3,9 +3,9 @@
 `python -m benchmarks.model_view [--rounds 5]`: makes a BERT of 12 layers with 12 heads (narrow,
 random weights: neither changes what the page has to fetch and draw) with the tokenizer of minilm,
 captures sequences of 128 tokens, serves them, and measures in Chromium headless, medians: from
-navigation until all thumbnails in sight are drawn, in a tab that has loaded the dashboard before, each time
-another sequence; megabytes of data over the wire. Targets: 1.5 s, 3 MB. BertViz writes a page of
-about 107 MB for the same.
+navigation until all thumbnails in sight are drawn, in a tab that has loaded the dashboard before,
+each time another sequence; megabytes of data over the wire. Targets: 1.5 s, 3 MB. BertViz writes a
+page of about 107 MB for the same.
 """
 
 from __future__ import annotations
