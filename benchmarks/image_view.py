@@ -10,21 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import shutil
 import statistics
-import threading
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from werkzeug.serving import make_server
 
-from app.main import create_app
-from app.settings import Settings
 from benchmarks.browser import FLAGS, wait
-from pipeline.build import build_atlas, hub_cache
-from pipeline.jobs import JobTable
-from pipeline.service import Service
+from benchmarks.serving import serving
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
 
@@ -86,26 +79,15 @@ def main() -> None:
     options = parser.parse_args()
     store = Store(options.cache)
     spec = AtlasSpec("dinov2s", "gradients", methods=("pca",), dims=(2,))
-    build_atlas(spec, store, hub_cache=hub_cache(), report=lambda _: None)
-    service = Service(store, JobTable(store), hub_cache=hub_cache())
-    settings = Settings(cache=store.root, hub_cache=hub_cache())
-    app = create_app(settings, service, is_ready=lambda: True)
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, app.server, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    with sync_playwright() as play:
+    with serving(spec, store) as address, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         # The pages' policy forbids `new Function`, which this measure needs and they do not.
         page = browser.new_context(
             viewport={"width": 1440, "height": 900}, bypass_csp=True
         ).new_page()
-        address = f"http://127.0.0.1:{server.port}"
         one_round(page, address, 0)  # warm
         rounds = [one_round(page, address, number) for number in range(1, options.rounds + 1)]
         browser.close()
-    server.shutdown()
-    thread.join()
     medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
     OUT.write_text(json.dumps(medians, indent=2))
     for name, value in medians.items():

@@ -12,28 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import shutil
 import statistics
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 from transformers import AutoTokenizer, BertConfig, BertModel
-from werkzeug.serving import make_server
 
-from app.main import create_app
-from app.settings import Settings
 from benchmarks.atlases import open_store
 from benchmarks.browser import FLAGS, wait
 from benchmarks.results import conditions, write_result
 from benchmarks.sentence import write_corpus
-from pipeline.build import _prepare, build_atlas, hub_cache
-from pipeline.jobs import JobTable
-from pipeline.service import Service
+from benchmarks.serving import serving
+from pipeline.build import _prepare, hub_cache
 from pipeline.specs import AtlasSpec
 from pipeline.store import Store
 
@@ -74,18 +68,8 @@ def serve(folder: Path) -> Iterator[str]:
     model, corpus = make_model(folder / "bert"), write_corpus(folder / "texts.txt")
     store = Store(folder / "cache")
     spec = AtlasSpec(str(model), str(corpus), limit=12, methods=("pca",), dims=(2,))
-    build_atlas(spec, store, hub_cache=hub_cache(), report=lambda _: None)
-    service = Service(store, JobTable(store), hub_cache=hub_cache())
-    settings = Settings(cache=store.root, hub_cache=hub_cache())
-    app = create_app(settings, service, is_ready=lambda: True)
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, app.server, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}/inspect/model?model={model}&corpus={corpus}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(spec, store) as address:
+        yield f"{address}/inspect/model?model={model}&corpus={corpus}"
 
 
 def measure(page: Page, address: str, sequence: int) -> dict[str, float]:

@@ -11,28 +11,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import shutil
 import statistics
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
-from werkzeug.serving import make_server
 
-from app.main import create_app
-from app.settings import Settings
 from benchmarks.atlases import open_store
 from benchmarks.browser import FLAGS, wait
 from benchmarks.results import conditions, write_result
-from pipeline.build import build_atlas, hub_cache
+from benchmarks.serving import serving
 from pipeline.corpora import load_corpus
-from pipeline.jobs import JobTable
-from pipeline.service import Service
 from pipeline.specs import AtlasSpec
 
 N_SEQUENCES = 40
@@ -116,18 +109,8 @@ def serve() -> Iterator[str]:
     # Always the same name: an atlas is found by it.
     corpus = write_corpus(Path(tempfile.gettempdir()) / "qkatlas-128-tokens.txt")
     spec = AtlasSpec("minilm", str(corpus), methods=("pca",), dims=(2,))
-    build_atlas(spec, store, hub_cache=hub_cache(), report=lambda _: None)
-    service = Service(store, JobTable(store), hub_cache=hub_cache())
-    settings = Settings(cache=store.root, hub_cache=hub_cache())
-    app = create_app(settings, service, is_ready=lambda: True)
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, app.server, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}/head?model=minilm&corpus={corpus}&method=pca&layer=2"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(spec, store) as address:
+        yield f"{address}/head?model=minilm&corpus={corpus}&method=pca&layer=2"
 
 
 def measure(page: Page, address: str, rounds: int) -> dict[str, Any]:

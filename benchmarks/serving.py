@@ -1,0 +1,37 @@
+"""Serves an atlas to a browser that a benchmark drives."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from werkzeug.serving import make_server
+
+from app.main import create_app
+from app.settings import Settings
+from pipeline.build import build_atlas, hub_cache
+from pipeline.jobs import JobTable
+from pipeline.service import Service
+from pipeline.specs import AtlasSpec
+from pipeline.store import Store
+
+
+@contextmanager
+def serving(spec: AtlasSpec, store: Store) -> Iterator[str]:
+    """Build an atlas where it is missing and serve its store; yield the address."""
+    build_atlas(spec, store, hub_cache=hub_cache(), report=lambda _: None)
+    service = Service(store, JobTable(store), hub_cache=hub_cache())
+    settings = Settings(cache=store.root, hub_cache=hub_cache())
+    app = create_app(settings, service, is_ready=lambda: True)
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = make_server("127.0.0.1", 0, app.server, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
