@@ -13,7 +13,7 @@
   let tool = "move";
   let measured = { key: null, cells: null }; // the map that was last seen complete
   let tab = "sequence"; // of the detail panel
-  let offered = ""; // what can be shown on the head, as Dash was told
+  let offered = { capture: null, text: "" }; // what can be shown on a head, as Dash was told
 
   function drop(...names) {
     for (const id of names) qk_atlas.views[id]?.destroy();
@@ -188,9 +188,11 @@
   function offer(atlas, norm_range) {
     const options = session.show_options(atlas.modality, norm_range, qk_atlas.kind.is_both(atlas));
     const text = JSON.stringify(options);
-    if (offered === text || (norm_range === null && offered !== "")) return;
-    offered = text;
-    set_props("controls-show", { options });
+    const { capture } = atlas;
+    // Until the norms of the next head are known, what was said of the one before stays.
+    if (norm_range === null && offered.capture === capture) return;
+    if (offered.text !== text) set_props("controls-show", { options });
+    offered = { capture, text };
   }
 
   /** Select points of the map (their numbers) or none. */
