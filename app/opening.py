@@ -36,14 +36,15 @@ def open_link(service: Service, query: Mapping[str, Any]) -> dict[str, Any]:
     `corpora` to choose from, {name: words}; and what `open_atlas` returns.
     """
     state, notices = parse(query)
-    method = state.method if "method" in query else usual_method(service, state)
     models, corpora = choices(service, state)
     names = {name: getattr(state, name)
              for name in ("model", "corpus", "part", "normalisation", "guidance")}  # fmt: skip
+    opened = open_atlas(service, names)
+    method = state.method if "method" in query else usual_method(opened["atlas"], state)
     view = asdict(state) | {"method": method}
     return {
         "view": view, "inspect": {name: view[name] for name in INSPECT_FIELDS}, "notices": notices,
-        "models": models, "corpora": corpora, **open_atlas(service, names),
+        "models": models, "corpora": corpora, **opened,
     }  # fmt: skip
 
 
@@ -110,15 +111,10 @@ def describe(
     return names | _drawable(service, atlas, guidance)
 
 
-def usual_method(service: Service, state: ViewState) -> str:
+def usual_method(atlas: dict[str, Any], state: ViewState) -> str:
     """Return the default method if all its maps are there, else PCA, which is there first."""
-    try:
-        atlas = service.find_atlas(state.model, state.corpus, state.normalisation, state.part)
-        maps = service.map_sets(atlas.key, guidance=state.guidance) if atlas else {}
-    except PipelineError:
-        maps = {}
-    found = maps.get((state.method, state.dims))
-    return state.method if found and found["cells"] else "pca"
+    found = atlas.get("maps", {}).get(f"{state.method}_{state.dims}")
+    return state.method if found and found["complete"] else "pca"
 
 
 def choices(service: Service, state: ViewState) -> tuple[dict[str, str], dict[str, str]]:

@@ -270,7 +270,7 @@
 
   qk_atlas.points = {
     ramps, parse_colour, blend, colour_table, make_placed, place_flat, place_turned, fit_square,
-    clear, draw_dots, disc_stamp, disc_stamps, draw_discs,
+    clear, draw_flat_dot, draw_dots, disc_stamp, disc_stamps, draw_discs,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.points;
 })();

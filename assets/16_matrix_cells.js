@@ -72,12 +72,9 @@
     const count = Math.min(coordinates.length / 2, values.length);
     for (let i = 0; i < count; i += 1) {
       const colour = table[values[i]];
-      let at = rows[coordinates[2 * i + 1]] + columns[coordinates[2 * i]];
-      pixels[at] = colour; // most dots are a single pixel
-      if (side === 1) continue;
-      for (let row = 0; row < side; row += 1, at += width) {
-        for (let column = 0; column < side; column += 1) pixels[at + column] = colour;
-      }
+      const at = rows[coordinates[2 * i + 1]] + columns[coordinates[2 * i]];
+      if (side === 1) pixels[at] = colour; // most dots are a single pixel
+      else qk_atlas.points.draw_flat_dot(frame, at, side, colour);
     }
     return true;
   }

@@ -245,7 +245,7 @@ class Objects:
             return ref  # that one may be on the disk already; readers check it
         with self._publishing():
             publish(Path(file.name), path, durable=self._durable)
-        self._verified[path] = _identity(file)
+        self._verified[path] = identity(os.fstat(file.fileno()))
         return ref
 
     def quarantine(self, path: Path, reason: str) -> None:
@@ -274,12 +274,12 @@ class Objects:
             self.damaged += 1
             raise DamagedObject(f"{path} is missing; compute its record again") from None
         with file:
-            identity = _identity(file)
-            if self._verified.get(path) != identity:
+            now = identity(os.fstat(file.fileno()))
+            if self._verified.get(path) != now:
                 if hashlib.file_digest(file, "sha256").hexdigest() != ref.sha256:
                     self.quarantine(path, "the content does not match the checksum")
                     raise DamagedObject(f"{path} was damaged; compute its record again")
-                self._verified[path] = identity
+                self._verified[path] = now
                 file.seek(0)
             yield file
 
@@ -294,7 +294,6 @@ def _write_after_header(file: BufferedRandom, array: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def _identity(file: BufferedRandom | BufferedReader) -> tuple[int, int, int]:
+def identity(status: os.stat_result) -> tuple[int, int, int]:
     """Return what changes when a file is replaced or rewritten: inode, size, time in ns."""
-    status = os.fstat(file.fileno())
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -18,7 +18,7 @@ from pipeline.errors import SpaceError, StoreError
 from pipeline.folder import prepare, write_whole
 from pipeline.janitor import Entry, Swept, sweep
 from pipeline.locks import KEY, lock
-from pipeline.objects import DamagedObject, Objects, object_refs
+from pipeline.objects import DamagedObject, Objects, identity, object_refs
 from pipeline.space import space_error, space_guard
 from pipeline.specs import digest
 from pipeline.table import Table
@@ -53,7 +53,7 @@ class Store(Objects):
     def __init__(self, root: Path, *, size_limit_bytes: int = 50 * 2**30) -> None:
         super().__init__(root.resolve())
         self.size_limit_bytes = size_limit_bytes
-        # Records that match their checksum, with inode, time and size of the file they were in.
+        # Records that match their checksum, with the identity of the file they were in.
         self._remembered: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
         prepare(self.root, schema=STORE_SCHEMA)
         self._index = Table(self.root / "index", on_new=self._fill_index)
@@ -210,8 +210,7 @@ class Store(Objects):
     def _whole_record(self, path: Path) -> dict[str, Any] | None:
         """Return a record that matches its checksum, parsed once for each version of its file."""
         try:
-            status = path.stat()
-            version = (status.st_ino, status.st_mtime_ns, status.st_size)
+            version = identity(path.stat())
             seen, record = self._remembered.get(path, (None, {}))
             if seen == version:
                 return record

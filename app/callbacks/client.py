@@ -6,7 +6,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State
 
 from app import ids
 
-# What opening a link sets, in the order of `opened` in assets/70_opening.js.
+# What opening a link sets, in the order of `outputs` in assets/70_opening.js.
 OPENED = (
     (ids.MODEL, "options"), (ids.CORPUS, "options"), (ids.PART, "options"),
     (ids.ENCODING, "options"),

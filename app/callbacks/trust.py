@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 
 from app import ids
 from app.figures.head import draw_curve, draw_distances, draw_norms
-from app.questions import is_report
+from app.questions import NO_HEAD, head_of, is_report, look_of
 from pipeline.errors import PipelineError
 from pipeline.report import HeadReport
 from pipeline.service import Service
@@ -34,7 +34,6 @@ def register(app: Dash, service: Service) -> None:
         if not is_report(reported):
             return no_update, no_update
         is_trust = reported["tab"] == "trust"
-        look_of = {name: reported[name] for name in ("palette", "theme")}
         try:
             if is_trust and reported.get("selection"):
                 return show_selected(service, reported.get("made")), no_update
@@ -45,17 +44,15 @@ def register(app: Dash, service: Service) -> None:
             return html.P(found), html.P(found)
         report, quality = found
         if not is_trust:
-            return no_update, show_norms(report, look_of)
+            return no_update, show_norms(report, look_of(reported))
         words, share = service.judge(quality), reported.get("guidance")
-        return show_trust(report, quality, words, look_of, guidance=share), no_update
+        return show_trust(report, quality, words, look_of(reported), guidance=share), no_update
 
 
 def look(service: Service, reported: dict[str, Any]) -> tuple[HeadReport, dict[str, Any]] | str:
     """Return report and stored figures of a head on a map, or why there are none."""
-    atlas, layer, head = (reported.get(name) for name in ("atlas", "layer", "head"))
-    if not (isinstance(atlas, str) and isinstance(layer, int) and isinstance(head, int)):
-        return "There is no head to look at yet."
-    return service.head_report(atlas, layer, head, reported.get("map"))
+    place = head_of(reported)
+    return service.head_report(*place, reported.get("map")) if place else NO_HEAD
 
 
 def show_trust(

@@ -10,7 +10,7 @@ from flask import request
 
 from app import ids
 from app.figures.weights import draw_all_heads, draw_dimensions, draw_entries
-from app.questions import is_report
+from app.questions import NO_HEAD, head_of, is_report, look_of
 from pipeline.errors import PipelineError
 from pipeline.service import Service
 from pipeline.weights import HeadWeights
@@ -38,8 +38,7 @@ def register(app: Dash, service: Service) -> None:
         if isinstance(found, str):
             return html.P(found, className="qk-panel-note", role="status"), not is_awaited(found)
         place = (reported["layer"], reported["head"])
-        look_of = {name: reported[name] for name in ("palette", "theme")}
-        return show_weights(found, place, look_of), True
+        return show_weights(found, place, look_of(reported)), True
 
 
 WAITING = "The worker is looking at the weights of the model. This takes seconds, once a model."
@@ -58,9 +57,10 @@ def look(service: Service, reported: dict[str, Any], *, owner: str) -> HeadWeigh
     PipelineError
         if there is no such head, or the queue is full.
     """
-    atlas, layer, head = (reported.get(name) for name in ("atlas", "layer", "head"))
-    if not (isinstance(atlas, str) and isinstance(layer, int) and isinstance(head, int)):
-        return "There is no head to look at yet."
+    place = head_of(reported)
+    if place is None:
+        return NO_HEAD
+    atlas, layer, head = place
     found = service.weights.of_head(service.atlas(atlas).capture, layer, head)
     if found is not None:
         return found

@@ -42,7 +42,8 @@ def test_pca_is_shown_where_the_usual_maps_are_not_there(
     service: Service, tiny_corpus: Path
 ) -> None:
     state = ViewState(model="tiny/bert", corpus=str(tiny_corpus))
-    assert usual_method(service, state) == "pca"
+    atlas = describe(service, state.model, state.corpus, state.normalisation)
+    assert usual_method(atlas, state) == "pca"
 
 
 def test_known_models_and_what_has_an_atlas_can_be_chosen(service: Service) -> None:
