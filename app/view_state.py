@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -141,9 +142,10 @@ def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:
         try:
             values[field.name] = _read(field.name, query[field.name])
         except ValueError as error:
-            found = str(query[field.name])[:40]
+            # Cut after quoting: one character can take ten, as in \U0001da8c.
+            found = reprlib.repr(str(query[field.name]))
             notices.append(
-                f"The address asks for {field.name} {found!r}, expected {error}. "
+                f"The address asks for {field.name} {found}, expected {error}. "
                 f"Shown instead: {'none' if field.default is None else field.default}."
             )
     if values.get("token") is not None and values.get("sequence") is None:

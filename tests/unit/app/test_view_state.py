@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.view_state import CHOICES, NAME, PINS, RANGES, ViewState, parse, to_query
@@ -44,6 +44,7 @@ texts = st.text() | st.lists(st.text()) | st.none() | st.integers()
 
 
 @given(st.dictionaries(st.sampled_from([*asdict(ViewState()), "page", "sid"]), texts))
+@example({"encoding": "\U0001da8c" * 100})
 def test_any_address_gives_a_view_that_can_be_linked_to(query: dict[str, object]) -> None:
     state, notices = parse(query)
     assert parse(dict(parse_qsl(to_query(state)))) == (state, [])
