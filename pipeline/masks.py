@@ -58,6 +58,8 @@ def same_additive(
     found: Tensor | None, rule: Tensor | None, query_padding: Tensor, key_padding: Tensor
 ) -> bool:
     """Tell whether a rule by position gives a batch's mask and bias, where it is not padded."""
+    if found is None and rule is None:
+        return True
     n_queries, n_keys = query_padding.shape[1], key_padding.shape[1]
     longest = [int((~padding).sum(dim=1).max()) for padding in (query_padding, key_padding)]
     if rule is not None and (rule.shape[1] < longest[0] or rule.shape[2] < longest[1]):

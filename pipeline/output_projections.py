@@ -124,8 +124,8 @@ def weighted_values(call: AttentionCall) -> Tensor | None:
 def projection_factor(matrix: Tensor, n_heads: int) -> Tensor:
     """Return a small matrix a head that gives vectors the norms they have after a projection.
 
-    `|v W_h|^2 = v G_h v^T` with the Gram matrix `G_h = W_h W_h^T = U S U^T`, so
-    `|v W_h| = |S^(1/2) U^T v^T|`. Computed in float64, where squaring costs no digit that counts.
+    `|v W_h|^2 = v G_h v^T` with the Gram matrix `G_h = W_h W_h^T = L L^T` (Cholesky), so
+    `|v W_h| = |L^T v^T|`. Computed in float64, where squaring costs no digit that counts.
 
     Parameters
     ----------
@@ -137,8 +137,12 @@ def projection_factor(matrix: Tensor, n_heads: int) -> Tensor:
     (n_heads, value_dim, value_dim) float32, on the device of the matrix.
     """
     heads = matrix.detach().double().cpu().reshape(n_heads, -1, matrix.shape[1])
-    sizes, axes = torch.linalg.eigh(heads @ heads.transpose(1, 2))
-    factor: Tensor = sizes.clamp(min=0).sqrt()[:, :, None] * axes.transpose(1, 2)
+    gram = heads @ heads.transpose(1, 2)
+    diagonal = gram.diagonal(dim1=1, dim2=2)
+    # A head that ignores some directions has no factor by Cholesky; a millionth of its mean size
+    # for them is below what float32 tells.
+    diagonal += 1e-12 * diagonal.mean(dim=1, keepdim=True) + torch.finfo(gram.dtype).tiny
+    factor: Tensor = torch.linalg.cholesky(gram).transpose(1, 2)
     return factor.float().to(matrix.device)
 
 

@@ -14,7 +14,7 @@ from pipeline.capture import AttentionCall
 from pipeline.catalogue import find_source
 from pipeline.corpora import load_corpus
 from pipeline.models import load
-from pipeline.output_projections import finding_projections, value_norms
+from pipeline.output_projections import finding_projections, projection_factor, value_norms
 from pipeline.specs import AtlasSpec
 from pipeline.stages import Clock, Request, capture_stage
 from pipeline.store import Store
@@ -75,6 +75,17 @@ def test_transformed_values_have_the_norms_of_a_direct_computation(name):
         expected = direct_norms(call, weight if is_transposed else weight.T)
         norms = value_norms(call.value, call.query.shape[1], found[call.module].factor)
         assert torch.allclose(norms[1].double(), expected, rtol=TOLERANCE, atol=0)
+
+
+def test_heads_of_any_rank_have_their_norms():
+    matrix = torch.randn(3 * 8, 32, generator=torch.manual_seed(0))
+    matrix[8:16] = 0  # a head that was pruned
+    matrix[17:24] = matrix[16:17]  # a head of rank 1
+    value = torch.randn(2, 3, 5, 8, generator=torch.manual_seed(1))
+    heads = matrix.reshape(3, 8, 32).double()
+    expected = (value.double() @ heads).norm(dim=-1)
+    norms = value_norms(value, 3, projection_factor(matrix, 3))[1].double()
+    assert torch.allclose(norms, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("name", ["bert", "llama", "falcon"])
