@@ -11,12 +11,13 @@ from pathlib import Path
 import dash
 import flask
 from dash import Dash
-from flask import Response
+from flask import Response, redirect, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from app import api, bodies, ids, security, shell, standalone
 from app.callbacks import build, client, find, trust, weights
-from app.pages import about, views
+from app.pages import about, missing, views
 from app.pages import build as build_page
 from app.settings import Settings
 from pipeline.service import Service
@@ -73,6 +74,8 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     }
     for path, (title, layout) in pages.items():
         dash.register_page(path, path=path, title=f"{title} · QK Atlas", name=title, layout=layout)
+    # Dash finds it by this name.
+    dash.register_page("not_found_404", title="No such page · QK Atlas", layout=missing.layout)
     app.layout = shell.layout
     build.register(app, service, allow_any_model=allow_any_model)
     find.register(app, service)
@@ -83,6 +86,7 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
     standalone.add_route(app.server, service)
     _add_health(app, is_ready)
     bodies.refuse_malformed(app)
+    app.server.before_request(_drop_last_slash)
     app.server.register_error_handler(Exception, _answer_fault)
     app.server.after_request(_finish_asset)
     security.protect(app.server, settings, app.csp_hashes)
@@ -91,6 +95,14 @@ def create_app(settings: Settings, service: Service, *, is_ready: Callable[[], b
 
 def _build_layout(service: Service, allow_any_model: bool, **_query: str) -> object:
     return build_page.layout(service.models, service.corpora, allow_any_model=allow_any_model)
+
+
+def _drop_last_slash() -> BaseResponse | None:
+    """Lead from /head/ to /head, under which scripts know the page."""
+    if request.path == "/" or not request.path.endswith("/"):
+        return None
+    query = f"?{request.query_string.decode()}" if request.query_string else ""
+    return redirect("/" + request.path.strip("/") + query)
 
 
 def _finish_asset(response: Response) -> Response:

@@ -103,8 +103,10 @@
 
   /** Return which page a path shows: "matrix", "head", "inspect" or "other". */
   function page_of(pathname) {
-    if (pathname?.startsWith("/inspect/")) return "inspect";
-    return { "/": "matrix", "/head": "head" }[pathname] ?? "other";
+    return {
+      "/": "matrix", "/head": "head",
+      "/inspect/model": "inspect", "/inspect/heads": "inspect", "/inspect/neurons": "inspect",
+    }[pathname] ?? "other";
   }
 
   /**

@@ -83,7 +83,8 @@
       atlas, method, dims, encoding, palette, place: fit_place(place, atlas), picked,
     }), atlas.capture);
     qk_atlas.theme.set_palette(palette);
-    document.getElementById("shell-frame").dataset.encoding = encoding;
+    const atlas_is = atlas.capture ? "there" : "missing";
+    Object.assign(document.getElementById("shell-frame").dataset, { encoding, atlas: atlas_is });
     const terms = hits?.length ? hits.map(({ tokens }) => tokens) : null;
     const has_maps = page === "matrix" || page === "head";
     const needs = page === "inspect" && !atlas.capture;

@@ -18,7 +18,7 @@ METHODS = (("tsne", "t-SNE"), ("umap", "UMAP"), ("pca", "PCA"))
 NORMALISATIONS = (("faithful", "faithful"), ("paper", "paper"), ("none", "none"))
 NAMES_OF_GUIDANCES = {0.0: "0, plain", DEFAULT_GUIDANCE: f"{DEFAULT_GUIDANCE:.0%}, default"}
 # Until an atlas says which of them it has, and in which words.
-COLOURINGS = [(name, name.replace("_", " ")) for name in ENCODINGS]
+COLOURINGS = [("type", "query or key"), *((name, name.replace("_", " ")) for name in ENCODINGS[1:])]
 MANNERS = (
     ("word", "whole token"), ("prefix", "beginning"), ("substring", "part"),
     ("regex", "regular expression"),

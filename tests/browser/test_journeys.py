@@ -158,6 +158,14 @@ def test_a_bad_link_shows_the_default_and_says_so(new_page: NewPage) -> None:
     expect(page.locator("#shell-notices")).to_contain_text("dims '7'")
 
 
+def test_an_address_that_is_no_page_leads_to_those_that_are(new_page: NewPage) -> None:
+    page = new_page("/inspect/head?layer=2&head=3&method=pca")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.locator(".qk-controls")).to_have_css("display", "none")
+    page.locator(".qk-page").get_by_role("link", name="All heads").click()
+    wait_for(page, MATRIX, state="ready")
+
+
 def test_arrows_lead_to_the_neighbours_and_keep_the_sentence(new_page: NewPage) -> None:
     page = new_page("/head?layer=2&head=4&method=pca&sequence=1&token=2")
     wait_for(page, SENTENCE, state="ready")
@@ -264,8 +272,9 @@ def test_other_pages_open_without_a_fault(new_page: NewPage, path: str) -> None:
 
 
 def test_a_corpus_that_is_not_there_is_named_in_the_message(new_page: NewPage) -> None:
-    page = new_page("/?corpus=nothing.txt")
+    page = new_page("/head?corpus=nothing.txt")
     expect(page.locator("#shell-missing")).to_contain_text("no atlas of minilm on nothing.txt")
+    expect(page.locator("#detail-panel")).to_be_hidden()  # there is nothing to tell
     page.get_by_role("button", name="Build it").click()
     expect(page.locator("#shell-notices")).to_contain_text("nothing.txt")
 

@@ -127,8 +127,9 @@ test("every state of an atlas has its word and its reason", () => {
 });
 
 test("every path has its page", () => {
-  const pages = ["/", "/head", "/inspect/model", "/build", undefined].map(session.page_of);
-  assert.deepEqual(pages, ["matrix", "head", "inspect", "other", "other"]);
+  const paths = ["/", "/head", "/inspect/model", "/build", "/inspect/none", undefined];
+  const pages = paths.map(session.page_of);
+  assert.deepEqual(pages, ["matrix", "head", "inspect", "other", "other", "other"]);
 });
 
 test("sizes are offered only where norms differ, pictures only of images", () => {

@@ -25,3 +25,11 @@ def test_the_theme_is_set_before_the_page_has_any_style(client: FlaskClient) -> 
     assert page.index("60_theme.js") < page.index("bootstrap.min.css")
     with client.get("/assets/60_theme.js") as answer:
         assert answer.status_code == 200
+
+
+def test_a_last_slash_is_dropped_and_the_query_kept(client: FlaskClient) -> None:
+    answer = client.get("/head/?layer=2")
+    assert (answer.status_code, answer.location) == (302, "/head?layer=2")
+    # Two slashes before a name would be another host.
+    answer = client.get("/", environ_overrides={"PATH_INFO": "//example.org/"})
+    assert answer.location == "/example.org"
