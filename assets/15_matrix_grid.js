@@ -12,6 +12,8 @@
   const lettered_side = 28; // pixels; smaller cells have room for the bare number only
   const named_side = 150; // pixels; from here on a cell carries its name
   const drag_least = 4; // pixels; less is a click
+  const blocks_max = 4;
+  const worth_a_block = 1.15; // how much larger cells have to become
 
   /**
    * Return the size of the cells: they fill the width; the whole grid fits the height where its
@@ -35,6 +37,44 @@
     const side = Math.max(6, Math.round(unzoomed * zoom));
     const length = (count) => count * (side + gap) - gap;
     return { side, gap, ...edge, width: length(n_columns), height: length(n_rows) };
+  }
+
+  /** Return how many columns blocks of a grid have together; one between two is for numbers. */
+  const columns_of = (n_columns, n_blocks) => n_blocks * (n_columns + 1) - 1;
+
+  /**
+   * Return in how many blocks side by side the rows stand, like columns of a newspaper: a tall grid
+   * in a wide view would have small cells and leave most of the view empty.
+   */
+  function blocks_of(width, height, n_rows, n_columns) {
+    const fit = (count) => grid_layout(
+      width, height, Math.ceil(n_rows / count), columns_of(n_columns, count));
+    if (fit(1).height > height - edge.top - margin) return 1; // scrolls, with large cells
+    let best = 1;
+    for (let count = 2; count <= blocks_max; count += 1) {
+      if (fit(count).side >= worth_a_block * fit(best).side) best = count;
+    }
+    return best;
+  }
+
+  /**
+   * Place the cells as `figures.arrange` does, a grid in blocks; what is sorted fills the width.
+   * @param {object} config of the matrix
+   * @param {object} wanted `values` and what else `figures.arrange` takes
+   * @param {number} n_blocks from `blocks_of`
+   * @returns {object} as there, with `columns`, the true `n_blocks` and, as `steps`, the places
+   *   in one block: arrow keys lead from the last layer of a block to the first of the next
+   */
+  function place_cells({ cells, rows: n_layers, columns: n_heads }, { values, ...how }, n_blocks) {
+    const columns = columns_of(n_heads, n_blocks);
+    const arrangement = qk_atlas.figures.arrange(cells, values, { columns, ...how });
+    const { places, is_grid } = arrangement;
+    if (n_blocks === 1 || !is_grid) return { ...arrangement, columns, n_blocks: 1, steps: places };
+    const rows = Math.ceil(n_layers / n_blocks);
+    const moved = places.map((place) => place && {
+      row: place.row % rows, column: place.column + Math.floor(place.row / rows) * (n_heads + 1),
+    });
+    return { ...arrangement, rows, columns, n_blocks, steps: places, places: moved };
   }
 
   /**
@@ -100,15 +140,13 @@
   class Grid {
     constructor(config, listen) {
       const { make } = qk_atlas.stage;
-      this.places = config.cells.map(({ layer, head }) => ({ row: layer, column: head }));
+      this.config = config;
       this.sheet = make("div", "qk-matrix-sheet");
       this.canvas = make("canvas", "qk-matrix-canvas", "", { "aria-hidden": "true" });
       this.links = make("nav", "qk-matrix-links", "", { "aria-label": config.label });
       this.links.append(...config.cells.map((cell, i) => this.make_link(cell, i, config.href)));
-      this.layers = this.make_numbers("layer", config.rows);
-      this.heads = this.make_numbers("head", config.columns);
-      this.sheet.append(this.layers, this.heads, this.canvas, this.links);
-      this.arrange({ places: this.places, is_grid: true });
+      this.numbers = make("div", "qk-matrix-numbers", "", { "aria-hidden": "true" });
+      this.sheet.append(this.numbers, this.canvas, this.links);
       this.listen(listen);
     }
 
@@ -120,16 +158,31 @@
       });
     }
 
-    make_numbers(kind, count) {
+    /** Number layers and heads, each block of layers by itself. */
+    number({ rows, columns, n_blocks }) {
       const { make } = qk_atlas.stage;
-      const numbers = make("div", `qk-matrix-${kind}s`, "", { "aria-hidden": "true" });
-      numbers.append(...Array.from({ length: count }, (_, i) => make("span", "", String(i))));
-      return numbers;
+      const { rows: n_layers, columns: n_heads } = this.config;
+      const spans = (count, text_of) => Array.from(
+        { length: count }, (_, i) => make("span", "", text_of(i)));
+      const heads = make("div", "qk-matrix-heads");
+      const head_of = (column) => column % (n_heads + 1);
+      heads.append(...spans(columns, (i) => (head_of(i) < n_heads ? String(head_of(i)) : "")));
+      this.numbers.replaceChildren(heads);
+      for (let block = 0; block < n_blocks; block += 1) {
+        const layers = make("div", "qk-matrix-layers");
+        const first = block * rows;
+        layers.append(...spans(Math.min(rows, n_layers - first), (i) => String(first + i)));
+        layers.classList.toggle("qk-within", block > 0);
+        layers.style.setProperty("--qk-column", block * (n_heads + 1) - 1); // the empty one before
+        this.numbers.append(layers);
+      }
     }
 
-    /** Put the links where their cells are; see `figures.arrange`. */
-    arrange({ places, is_grid, dimmed, outlined }) {
-      this.places = places;
+    /** Put the links where their cells are; see `place_cells`. */
+    arrange(arrangement) {
+      const { places, steps, is_grid, dimmed, outlined } = arrangement;
+      this.places = steps;
+      this.number(arrangement);
       this.sheet.classList.toggle("qk-sorted", !is_grid);
       places.forEach((place, i) => {
         const link = this.links.children[i];
@@ -222,7 +275,7 @@
   }
 
   qk_atlas.matrix_grid = {
-    grid_layout, zoom_range, rows_in_sight, next_cell, card_content, Grid,
+    grid_layout, blocks_of, place_cells, zoom_range, rows_in_sight, next_cell, card_content, Grid,
   };
   if (typeof module !== "undefined") module.exports = qk_atlas.matrix_grid;
 })();

@@ -15,13 +15,11 @@
     }
 
     build() {
-      const { cells, n_points, columns } = this.config;
       this.data = new matrix_data.MatrixData(this.config);
-      this.placed = points.make_placed(n_points);
-      this.n_cells_drawn = 0;
-      this.zoom = 1;
-      this.spin = null;
-      this.arrangement = qk_atlas.figures.arrange(cells, null, { columns });
+      this.placed = points.make_placed(this.config.n_points);
+      Object.assign(this, {
+        n_cells_drawn: 0, n_blocks: 0, zoom: 1, spin: null, wanted: { values: null },
+      });
       this.grid = new matrix_grid.Grid(this.config, {
         signal: this.fetching.signal,
         on_point: (index) => this.point_at(index),
@@ -32,10 +30,10 @@
       this.body.append(this.grid.sheet);
       this.body.addEventListener("scroll", () => this.redraw(), { passive: true });
       this.body.addEventListener("wheel", (event) => this.on_wheel(event), { passive: false });
-      this.body.addEventListener("keydown", (event) => {
-        const factor = { "+": 1.25, "=": 1.25, "-": 0.8 }[event.key];
-        if (event.key === "0") this.reset_zoom();
+      this.body.addEventListener("keydown", ({ key }) => {
+        const factor = { "+": 1.25, "=": 1.25, "-": 0.8 }[key];
         if (factor) this.zoom_by(factor, null);
+        else if (key === "0") this.reset_zoom();
       });
       this.resize();
     }
@@ -46,34 +44,38 @@
       this.on_event({ type: "open", ...this.config.cells[index], from: { left, top, side: width } });
     }
 
-    mark_pending() {
-      this.grid.mark_pending(this.data.coordinates);
-    }
+    mark_pending() { this.grid.mark_pending(this.data.coordinates); }
 
     resize() {
-      const { columns } = this.config;
-      const { clientWidth, clientHeight } = this.body;
-      this.layout = matrix_grid.grid_layout(
-        clientWidth, clientHeight, this.arrangement.rows, columns, this.zoom);
+      const size = [this.body.clientWidth, this.body.clientHeight];
+      const n_blocks = matrix_grid.blocks_of(...size, this.config.rows, this.config.columns);
+      if (n_blocks !== this.n_blocks) this.place_cells(n_blocks);
+      const { rows, columns } = this.arrangement;
+      this.layout = matrix_grid.grid_layout(...size, rows, columns, this.zoom);
       this.grid.resize(this.layout);
+    }
+
+    place_cells(n_blocks) {
+      this.n_blocks = n_blocks;
+      this.arrangement = matrix_grid.place_cells(this.config, this.wanted, n_blocks);
+      this.grid.arrange(this.arrangement);
     }
 
     /** Zoom about a place on the page that keeps its cell; null for the middle of the view. */
     zoom_by(factor, place) {
       const { clientWidth, clientHeight } = this.body;
-      const { rows } = this.arrangement;
-      const [least, most] = matrix_grid.zoom_range(
-        clientWidth, clientHeight, rows, this.config.columns);
+      const { rows, columns } = this.arrangement;
+      const [least, most] = matrix_grid.zoom_range(clientWidth, clientHeight, rows, columns);
       const zoom = Math.min(most, Math.max(least, this.zoom * factor));
       if (zoom === this.zoom) return;
       const view = this.body.getBoundingClientRect();
       const { x, y } = place ?? { x: view.left + view.width / 2, y: view.top + view.height / 2 };
-      const before = this.grid.links.getBoundingClientRect();
-      const pitch = this.layout.side + this.layout.gap;
+      const box_of = () => this.grid.links.getBoundingClientRect();
+      const [before, { side, gap }] = [box_of(), this.layout];
       this.zoom = zoom;
       this.resize();
-      const after = this.grid.links.getBoundingClientRect();
-      const growth = (this.layout.side + this.layout.gap) / pitch;
+      const after = box_of();
+      const growth = (this.layout.side + this.layout.gap) / (side + gap);
       this.body.scrollBy(after.left + (x - before.left) * growth - x,
         after.top + (y - before.top) * growth - y);
       this.card.hidden = true;
@@ -101,10 +103,9 @@
     }
 
     /** Arrange the cells by a figure; see `figures.arrange`. */
-    arrange({ values, ...how }) {
-      const { cells, columns } = this.config;
-      this.arrangement = qk_atlas.figures.arrange(cells, values, { columns, ...how });
-      this.grid.arrange(this.arrangement);
+    arrange(wanted) {
+      this.wanted = wanted;
+      this.place_cells(this.n_blocks);
       this.on_event({ type: "arranged", n_kept: this.arrangement.n_kept });
       this.redraw();
     }
@@ -186,7 +187,7 @@
       const { scrollLeft, scrollTop } = this.body;
       const { rows_in_sight } = matrix_grid;
       const rows = rows_in_sight(layout, scrollTop, canvas.clientHeight, arrangement.rows);
-      const columns = rows_in_sight(layout, scrollLeft, canvas.clientWidth, this.config.columns);
+      const columns = rows_in_sight(layout, scrollLeft, canvas.clientWidth, arrangement.columns);
       this.n_cells_drawn = 0;
       this.n_highlighted = 0;
       arrangement.places.forEach((place, i) => {
@@ -288,7 +289,7 @@
       const n_points_drawn = drawn ? drawn.length / this.config.dims : 0;
       return {
         encoding: this.drawn?.encoding ?? null, n_cells_drawn, n_points_drawn, n_highlighted,
-        zoom, side: this.layout.side, n_turns: spin?.n_turns ?? 0, n_kept: arrangement.n_kept,
+        zoom, side: this.layout.side, n_blocks: this.n_blocks, n_turns: spin?.n_turns ?? 0, n_kept: arrangement.n_kept,
         n_terms: this.options.hits?.length ?? 0, raster_hash,
       };
     }

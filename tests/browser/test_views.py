@@ -129,6 +129,27 @@ def test_the_wheel_zooms_a_drag_moves_and_the_button_resets(new_page: NewPage) -
     wait_for(page, MATRIX, side=side, n_cells_drawn=72)
 
 
+def test_a_tall_grid_stands_in_blocks_that_arrow_keys_pass(new_page: NewPage) -> None:
+    page = new_page("/?model=dinov2s&corpus=gradients&method=pca")
+    wait_for(page, MATRIX, state="ready", n_blocks=2, n_cells_drawn=72)
+    boxes = {
+        layer: page.get_by_role("link", name=f"Layer {layer} head 0", exact=True).bounding_box()
+        for layer in (0, 5, 6)
+    }
+    assert boxes[6]["y"] == boxes[0]["y"] < boxes[5]["y"]
+    assert boxes[6]["x"] > boxes[5]["x"]
+    numbers = page.locator(".qk-matrix-layers.qk-within span")
+    number = numbers.first.bounding_box()
+    assert boxes[6]["y"] < number["y"] < boxes[6]["y"] + boxes[6]["height"]
+    assert number["x"] + number["width"] <= boxes[6]["x"]
+    assert numbers.all_text_contents() == ["6", "7", "8", "9", "10", "11"]
+    page.get_by_role("link", name="Layer 5 head 0", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("link", name="Layer 6 head 0", exact=True)).to_be_focused()
+    page.set_viewport_size({"width": 800, "height": 900})
+    wait_for(page, MATRIX, n_blocks=1)
+
+
 def test_heads_are_sorted_dimmed_and_hidden_by_a_figure(new_page: NewPage) -> None:
     page = open_matrix(new_page)
     figure = page.get_by_label("figure of the heads")

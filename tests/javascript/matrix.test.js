@@ -96,6 +96,28 @@ test("6 x 12 heads fill the width", () => {
   assert.ok(layout.left + layout.width > 1192 - 24);
 });
 
+test("a tall grid stands in blocks where that makes its cells larger", () => {
+  assert.equal(grid.blocks_of(1150, 780, 6, 12), 1);
+  assert.equal(grid.blocks_of(1150, 780, 12, 12), 1);
+  assert.equal(grid.blocks_of(1150, 780, 12, 6), 2);
+  assert.equal(grid.blocks_of(1150, 780, 30, 9), 1); // scrolls anyway
+  assert.equal(grid.blocks_of(500, 780, 12, 6), 1); // a narrow view
+});
+
+test("in blocks, the layers go on beside the first ones and arrow keys go on with them", () => {
+  const cells = Array.from({ length: 10 }, (_, i) => ({ layer: i >> 1, head: i % 2 }));
+  const config = { cells, rows: 5, columns: 2 };
+  const { places, steps, rows, columns } = grid.place_cells(config, { values: null }, 2);
+  assert.deepEqual([rows, columns], [3, 5]);
+  assert.deepEqual(places[5], { row: 2, column: 1 }); // L2 H1
+  assert.deepEqual(places[6], { row: 0, column: 3 }); // L3 H0, after the empty column
+  assert.equal(grid.next_cell(steps, 4, "ArrowDown"), 6);
+  const values = cells.map((_, i) => i);
+  const sorted = grid.place_cells(config, { values, order: "figure", bound: null }, 2);
+  assert.deepEqual([sorted.n_blocks, sorted.columns], [1, 5]);
+  assert.deepEqual(sorted.places[4], { row: 1, column: 0 });
+});
+
 test("30 x 9 heads keep large cells and scroll", () => {
   const layout = grid.grid_layout(1192, 828, 30, 9);
   assert.ok(layout.side >= 96);
