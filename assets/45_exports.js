@@ -50,6 +50,50 @@
     return Number(value.toPrecision(6));
   }
 
+  /** Return the texts beside the cells of a matrix that the page shows, and where they begin. */
+  function labels_of({ grid, arrangement }) {
+    const home = grid.canvas.getBoundingClientRect();
+    const at = (element, text, align) => {
+      const { left, right, top, bottom } = element.getBoundingClientRect();
+      const x = { left: left + 4, center: (left + right) / 2, right }[align] - home.left;
+      return { text, align, x, y: (align === "left" ? top + 8 : (top + bottom) / 2) - home.top };
+    };
+    if (!arrangement.is_grid) {
+      return [...grid.links.children].filter((link) => !link.hidden)
+        .map((link) => at(link, link.dataset.name, "left"));
+    }
+    const numbers = (kind, letter, align) => (
+      [...grid.numbers.querySelectorAll(`.qk-matrix-${kind} span:not(:empty)`)]
+        .map((span) => at(span, letter + span.textContent, align)));
+    return [...numbers("heads", "H", "center"), ...numbers("layers", "L", "right")];
+  }
+
+  /** Return the part of a matrix in sight as a canvas, with its labels, at twice its size. */
+  function picture_of(view) {
+    const { canvas } = view.grid;
+    const { left, top } = view.layout;
+    const picture = document.createElement("canvas");
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    [picture.width, picture.height] = [2 * (left + width + 8), 2 * (top + height)];
+    const context = picture.getContext("2d");
+    context.scale(2, 2);
+    context.translate(left, top);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(canvas, 0, 0, width, height);
+    const { text_2, surface } = qk_atlas.stage.read_colours(view.element);
+    Object.assign(context, {
+      fillStyle: text_2, strokeStyle: surface, lineWidth: 3, lineJoin: "round",
+      font: "11px system-ui, sans-serif", textBaseline: "middle",
+    });
+    for (const { text, align, x, y } of labels_of(view)) {
+      if (y <= -top || y >= height || x <= -left || x >= width) continue;
+      context.textAlign = align;
+      context.strokeText(text, x, y); // names of sorted heads stand on the points
+      context.fillText(text, x, y);
+    }
+    return picture;
+  }
+
   /** Return the exports of the matrix; `view` gives the mounted one, `about` what it shows. */
   function of_matrix(view, about) {
     const { save_png, save_csv } = qk_atlas.export_menu;
@@ -61,7 +105,7 @@
       save_csv(["layer", "head", ...names], rows, about());
     };
     return [
-      { name: "PNG", run: () => save_png(view().element, [view().grid.canvas], about()) },
+      { name: "PNG", run: () => save_png(view().element, [picture_of(view())], about()) },
       { name: "CSV of the figures", run: table },
     ];
   }

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipeline.atlas import Atlas, read_atlas
@@ -288,6 +289,19 @@ def test_the_trust_panel_explains_the_head(new_page: NewPage) -> None:
     expect(page.locator("#trust-panel .js-plotly-plot")).to_have_count(3, timeout=60_000)
     tick(page.get_by_role("radio", name="Vectors"))
     expect(page.locator("#norms-panel")).to_contain_text("Mean of queries")
+
+
+def test_the_picture_of_a_matrix_says_which_heads_are_which(new_page: NewPage) -> None:
+    page = open_matrix(new_page)
+    page.locator("#matrix-bar summary").click()
+    with page.expect_download() as download:
+        page.locator(".qk-menu-item", has_text="PNG").click()
+    picture = np.asarray(Image.open(download.value.path()).convert("L")).astype(int)
+    side = view_state(page, MATRIX)["side"]
+    edge = picture[48 : 48 + 12 * side, :64]  # twice as large as on the page
+    is_ink = np.abs(edge - picture[0, 0]).max(axis=1) > 50
+    n_lines = np.count_nonzero(np.diff(is_ink.astype(int)) == 1)
+    assert n_lines == 6  # one number a layer
 
 
 def test_a_head_is_exported_as_drawing_and_as_arrays(new_page: NewPage, atlas: Atlas) -> None:
