@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import shutil
 import statistics
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -25,10 +23,10 @@ from typing import Any
 import dash
 import plotly
 from playwright.sync_api import Browser, Page, sync_playwright
-from werkzeug.serving import make_server
 
 from app.main import create_app
 from app.settings import Settings
+from benchmarks.serving import listening
 from benchmarks.synthetic import make_atlas
 from pipeline.jobs import JobTable
 from pipeline.service import Service
@@ -167,14 +165,8 @@ def serve(folder: Path) -> Iterator[str]:
         # Outside the app, because scattergl needs `unsafe-eval`, which the app's policy forbids.
         return peers.get(environ["PATH_INFO"], app.server.wsgi_app)(environ, start)
 
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, route, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(route) as address:
+        yield address
 
 
 def measure_matrix(page: Page, address: str, n_heads: int) -> dict[str, float]:

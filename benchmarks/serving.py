@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from wsgiref.types import WSGIApplication
 
 from werkzeug.serving import make_server
 
@@ -25,8 +26,15 @@ def serving(spec: AtlasSpec, store: Store) -> Iterator[str]:
     service = Service(store, JobTable(store), hub_cache=hub_cache())
     settings = Settings(cache=store.root, hub_cache=hub_cache())
     app = create_app(settings, service, is_ready=lambda: True)
+    with listening(app.server) as address:
+        yield address
+
+
+@contextmanager
+def listening(application: WSGIApplication) -> Iterator[str]:
+    """Serve an application on a free port of this machine; yield the address."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = make_server("127.0.0.1", 0, app.server, threaded=True)
+    server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
