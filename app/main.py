@@ -11,7 +11,7 @@ from pathlib import Path
 import dash
 import flask
 from dash import Dash
-from flask import Response, redirect, request
+from flask import Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -99,10 +99,11 @@ def _build_layout(service: Service, allow_any_model: bool, **_query: str) -> obj
 
 def _drop_last_slash() -> BaseResponse | None:
     """Lead from /head/ to /head, under which scripts know the page."""
+    request = flask.request
     if request.path == "/" or not request.path.endswith("/"):
         return None
     query = f"?{request.query_string.decode()}" if request.query_string else ""
-    return redirect("/" + request.path.strip("/") + query)
+    return flask.redirect("/" + request.path.strip("/") + query)
 
 
 def _finish_asset(response: Response) -> Response:
