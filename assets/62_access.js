@@ -38,15 +38,8 @@
     }
   }
 
-  let is_due = false;
-  const observer = new MutationObserver(() => {
-    if (is_due) return;
-    is_due = true;
-    requestAnimationFrame(() => {
-      is_due = false;
-      mend();
-    });
-  });
+  // At once, before anybody can meet what is not mended yet.
+  const observer = new MutationObserver(mend);
   observer.observe(document.documentElement, {
     childList: true, subtree: true, attributes: true, attributeFilter: ["role", "aria-selected"],
   });

@@ -19,16 +19,9 @@ NewPage = Callable[..., Page]
 
 
 def serious_barriers(page: Page) -> dict[str, list[str]]:
-    """Return what axe-core finds serious, and finds again: rule -> the first elements.
-
-    What Dash mounts while axe looks is mended in the next frame; only what lasts keeps people out.
-    """
+    """Return what axe-core finds serious: rule -> the first elements."""
     assert AXE.exists(), "axe-core is missing: run `npm ci` in the repository"
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    return _found(page) and _found(page)
-
-
-def _found(page: Page) -> dict[str, list[str]]:
     found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
     return {
         one["id"]: [node["html"][:120] for node in one["nodes"]][:3]
