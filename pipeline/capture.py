@@ -66,6 +66,13 @@ class AttentionCall:
     value: Tensor | None = None
     weighed: slice = field(default_factory=lambda: EVERY)
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all tensors."""
+        more = (self.additive, self.value, *(self.unrotated or ()))
+        tensors = (self.query, self.key, self.weights, *more)
+        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
 
 @contextmanager
 def recording(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import torch
@@ -22,13 +22,13 @@ from pipeline.objects import ArrayWriter
 from pipeline.output_projections import Projection
 from pipeline.records import LayerRecord, Progress
 from pipeline.store import Store
-from pipeline.survey import ROUTES, Survey, capturing, forward, survey
+from pipeline.survey import ROUTES, LastAttention, Survey, capturing, forward, survey
 
 logger = logging.getLogger(__name__)
 
 # What a capture may hold in memory until it is published; a larger one lies on the disk meanwhile.
 IN_MEMORY_BYTES = 512 * 2**20
-N_PUBLISHERS = 2
+N_PUBLISHERS = 3
 # Queries of a batch whose weights are rebuilt.
 ROWS = 256
 
@@ -39,8 +39,7 @@ Report = Callable[[Progress], None]
 class LayerChecks:
     """Verifies the calls of every batch of one model; keeps nothing on disk.
 
-    `batch` is the one whose calls come now, `is_last_batch` tells whether others follow; `run` sets
-    both.
+    `batch` is the one whose calls come now; `run` sets it.
 
     Parameters
     ----------
@@ -50,7 +49,6 @@ class LayerChecks:
     """
 
     batch: Batch
-    is_last_batch: bool
 
     def __init__(self, inputs: ModelInputs, survey: Survey) -> None:
         self._inputs = inputs
@@ -67,7 +65,14 @@ class LayerChecks:
         CaptureError
             if the call is not one token-by-token attention over the batch, holds values that are
             not finite, or cannot be rebuilt.
+        LastAttention
+            if no call of this forward pass comes after it.
         """
+        self._take(call)
+        if call.module == self._survey.last_module:
+            raise LastAttention
+
+    def _take(self, call: AttentionCall) -> None:
         if not self.batch.fits(call):
             if self._inputs.is_alone:
                 refuse_shape(call, self.batch)
@@ -89,7 +94,7 @@ class LayerChecks:
     def run(
         self, loaded: LoadedModel, *, report: Report, unrotated: bool = False
     ) -> None:  # fmt: skip
-        """Run the model over all sequences.
+        """Run the model over all sequences but those of which the survey has kept what it caught.
 
         Raises
         ------
@@ -99,18 +104,22 @@ class LayerChecks:
         tower = self._inputs.tower(loaded)
         n_heads = getattr(tower.config, "num_attention_heads", None) or 16
         lengths = np.maximum(self._inputs.query_lengths, self._inputs.key_lengths)
-        batches = plan_batches(lengths, n_heads=n_heads)
+        done = self._survey.batch.sequences if self._survey.calls else []
+        batches = plan_batches(lengths, n_heads=n_heads, done=done)
         if self._survey.route != ROUTES[0]:  # heads merged into the batch are told apart one by one
             batches = [[sequence] for batch in batches for sequence in batch]
-        n_done = 0
+        n_done = len(done)
         route = self._survey.route
         with capturing(
             tower, self.take, route=route, unrotated=unrotated, weighed=lambda: self._weighed
         ):
             for sequences in batches:
-                self._run_batch(loaded, sequences, is_last=sequences is batches[-1])
+                self._run_batch(loaded, sequences)
                 n_done += len(sequences)
                 report(Progress("capture", n_done, len(self._inputs.chosen)))
+        self.batch = self._survey.batch  # the shortest, therefore last
+        for call in self._survey.calls:
+            self._take(call)
 
     def _sequences_to_rebuild(self) -> slice:
         """Choose the sequences whose weights are rebuilt: all of a small batch, else some in turn.
@@ -126,7 +135,7 @@ class LayerChecks:
         self._n_batches += 1
         return slice(first, first + n_wanted)
 
-    def _run_batch(self, loaded: LoadedModel, sequences: list[int], *, is_last: bool) -> None:
+    def _run_batch(self, loaded: LoadedModel, sequences: list[int]) -> None:
         """Run the model over some sequences together, in halves where memory does not suffice.
 
         A batch that failed half-way is run again: its rows are the same and written once more.
@@ -134,10 +143,10 @@ class LayerChecks:
         tower = self._inputs.tower(loaded)
         features = self._inputs.batch(loaded, sequences)
         self.batch = self._inputs.geometry(features, sequences, tower.device)
-        self.is_last_batch = is_last
         self._weighed = self._sequences_to_rebuild()
         try:
-            forward(tower, features)
+            with suppress(LastAttention):
+                forward(tower, features)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -155,8 +164,8 @@ class LayerChecks:
                 "another device"
             )
         logger.warning("a batch of %d sequences does not fit into memory; halved", len(sequences))
-        self._run_batch(loaded, sequences[:half], is_last=False)
-        self._run_batch(loaded, sequences[half:], is_last=is_last)
+        self._run_batch(loaded, sequences[:half])
+        self._run_batch(loaded, sequences[half:])
 
 
 class Extraction(LayerChecks):
@@ -176,8 +185,6 @@ class Extraction(LayerChecks):
         self._unrotated = unrotated
         self._offsets = _offset(inputs.query_lengths), _offset(inputs.key_lengths)
         self._written: dict[CheckedLayer, LayerFiles] = {}
-        self._published: dict[CheckedLayer, Future[CapturedLayer]] = {}
-        self._publishers = ThreadPoolExecutor(N_PUBLISHERS)
         self._open = ExitStack()
         self._in_memory = False
 
@@ -185,28 +192,25 @@ class Extraction(LayerChecks):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._publishers.shutdown(cancel_futures=True)
         self._open.close()  # removes what was not published
 
     def keep(self, layer: CheckedLayer, call: AttentionCall, additive: Tensor | None) -> None:
-        """Write the rows of a call that was verified; publish a layer when its last are written.
-
-        A layer's checksum and the disk are waited for while the model computes the next layers.
-        """
-        if layer in self._published:
-            return  # the last batch ran out of memory after this layer
+        """Write the rows of a call that was verified."""
         if self._unrotated and call.rotation == "lost":
             raise _no_rotation(f"that of {call.module} cannot be caught")
         if layer not in self._written:
             self._written[layer] = self._new_files(layer, call)
-        files = self._written[layer]
-        files.write(call, self.batch, additive)
-        if self.is_last_batch:
-            self._published[layer] = self._publishers.submit(files.publish, self._store)
+        self._written[layer].write(call, self.batch, additive)
 
-    def published(self) -> list[CapturedLayer]:
-        """Return the layers, all published, in order of their first call."""
-        return [self._published[layer].result() for layer in self._written]
+    def publish(self) -> list[CapturedLayer]:
+        """Publish all layers; return them in order of their first call.
+
+        Not while the model runs: its threads wait for each other at every product, and the
+        slowest is the one that shares its core with a checksum.
+        """
+        with ThreadPoolExecutor(N_PUBLISHERS) as publishers:
+            files = self._written.values()
+            return list(publishers.map(lambda layer: layer.publish(self._store), files))
 
     def _new_files(self, layer: CheckedLayer, call: AttentionCall) -> LayerFiles:
         if not self._written:  # the first of layers that are mostly alike
@@ -262,7 +266,7 @@ def extract(
         _require_rotation(found)
     with Extraction(inputs, found, store, unrotated=rotary == "before") as extraction:
         extraction.run(loaded, report=report, unrotated=rotary == "before")
-        return extraction.published(), found
+        return extraction.publish(), found
 
 
 def verify_layers(

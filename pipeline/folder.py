@@ -7,12 +7,16 @@ import fcntl
 import os
 import re
 import uuid
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipeline.errors import StoreError
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FOLDERS = ("objects", "records", "locks", "tmp", "quarantine")
+# Files that the disk is asked to write at once.
+N_SYNCED = 4
 # File systems of other computers: their locks and syncs hold on one machine only, if at all.
 REMOTE = re.compile(
     r"nfs.*|cifs|smb.*|9p|afs|ceph|glusterfs|lustre|ncpfs|fuse\.(sshfs|s3fs|rclone).*"
@@ -78,15 +82,24 @@ def publish(temporary: Path, target: Path, *, durable: bool = True) -> None:
     if not target.parent.is_dir():
         target.parent.mkdir(exist_ok=True)
         if durable:
-            _sync_folder(target.parent.parent)
+            _sync(target.parent.parent)
     temporary.replace(target)
     if durable:
-        _sync_folder(target.parent)
+        _sync(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def settle(paths: Collection[Path]) -> None:
+    """Make files that were published without waiting for the disk survive a power cut."""
+    with ThreadPoolExecutor(N_SYNCED) as pool:
+        list(pool.map(_sync, paths))
+    folders = {path.parent for path in paths}
+    for folder in folders | {path.parent for path in folders}:
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Make what is in a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

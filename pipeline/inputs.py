@@ -132,17 +132,25 @@ def processed(
     }  # fmt: skip
 
 
-def plan_batches(lengths: NDArray[np.int64], *, n_heads: int) -> list[list[int]]:
+def longest_first(lengths: Int64) -> Int64:
+    """Return the numbers of sequences in the order in which they are run."""
+    return np.argsort(-lengths, kind="stable")
+
+
+def plan_batches(lengths: Int64, *, n_heads: int, done: Sequence[int] = ()) -> list[list[int]]:
     """Group sequences of near length, longest first, under a budget of attention weights.
 
     Parameters
     ----------
     lengths : (n_sequences,) int64 tokens.
     n_heads : heads of one layer.
+    done : sequences that are left out.
     """
     batches: list[list[int]] = []
     longest = 0
-    for sequence in np.argsort(-lengths, kind="stable").tolist():
+    for sequence in longest_first(lengths).tolist():
+        if sequence in done:
+            continue
         fits = BATCH_BYTES // (4 * n_heads * max(longest, 1) ** 2)
         if not batches or len(batches[-1]) >= min(max(fits, 1), BATCH_SEQUENCES):
             batches.append([])

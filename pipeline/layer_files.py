@@ -80,11 +80,13 @@ class LayerFiles:
         self.checked = checked
         self._open_file = open_file
         self._query_offset, self._key_offset = offsets
+        self._is_written = np.zeros(self._query_offset.size - 1, dtype=bool)
         pairs = np.diff(self._query_offset) * np.diff(self._key_offset)
         self._pair_offset = np.concatenate([[0], np.cumsum(pairs)])
         (n_heads, head_dim), n_kv_heads = call.query.shape[1::2], call.key.shape[1]
         n_queries, n_keys = int(self._query_offset[-1]), int(self._key_offset[-1])
         shapes = (n_heads, n_queries, head_dim), (n_kv_heads, n_keys, head_dim)
+        self._unrotated = unrotated
         self._files = [open_file(shape) for shape in shapes * (2 if unrotated else 1)]
         self._rows: ArrayWriter | None = None
         self._values: ArrayWriter | None = None
@@ -96,20 +98,34 @@ class LayerFiles:
         """Write the rows of one batch, as `additive` was checked."""
         if not self.checked.has_rule:
             self._write_additive(additive, batch)
-        shown = call.unrotated or (call.query, call.key)
-        tensors = (*shown, call.query, call.key)
+        received = call.query, call.key
+        shown = call.unrotated or received if self._unrotated else received
         for place, file in enumerate(self._files):
             offset = self._key_offset if place % 2 else self._query_offset
-            _write_vectors(file, tensors[place], batch, offset)
+            _write_vectors(file, (*shown, *received)[place], batch, offset)
         self._write_value_norms(call, batch)
+        self._is_written[batch.sequences] = True
 
     def publish(self, store: Store) -> CapturedLayer:
-        """Publish all files."""
+        """Publish all files.
+
+        Raises
+        ------
+        CaptureError
+            if the layer did not attend in every sequence.
+        """
+        record = self.checked.record()
+        if not self._is_written.all():
+            raise CaptureError(
+                f"{record.module} attended in {self._is_written.sum()} of "
+                f"{self._is_written.size} sequences; expected every layer to attend in each (a "
+                "model that skips layers cannot be shown)"
+            )
         norms = _norms(self._files[0].array, self._files[1].array)
         queries, keys, *softmax = [file.publish() for file in self._files]
         rule = self.checked.rule if self.checked.has_rule else None
         return CapturedLayer(
-            record=self.checked.record(),
+            record=record,
             queries=queries,
             keys=keys,
             softmax_queries=softmax[0] if softmax else None,

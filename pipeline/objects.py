@@ -116,10 +116,10 @@ class Objects:
 
     @contextmanager
     def hasty(self) -> Iterator[None]:
-        """Publish without waiting for the disk inside the block; for one thread.
+        """Publish without waiting for the disk inside the block; for one thread and its helpers.
 
-        A power cut may then lose or damage what was published, which its checksum tells when it is
-        read, and it is computed again. A file that was there before is kept as it is.
+        Until `Store.settle`, a power cut may lose or damage what was published, which its checksum
+        tells when it is read. A file that was there before is kept as it is.
         """
         self._durable = False
         try:
@@ -165,7 +165,7 @@ class Objects:
 
         Parameters
         ----------
-        shape, dtype : of the array; its content is zeros.
+        shape, dtype : of the array; every element of it must be written.
         in_memory : keep it in memory until it is published, which takes half the time where rows
             are written here and there; else it lies on the disk from the start.
 
@@ -179,7 +179,7 @@ class Objects:
         with space_guard(self.root, n_bytes), self.temporary() as file:
             write_header(file, dtype, shape)
             if in_memory:
-                yield ArrayWriter(self, file, np.zeros(shape, dtype))
+                yield ArrayWriter(self, file, np.empty(shape, dtype))
                 return
             offset = file.tell()
             file.flush()
@@ -242,7 +242,8 @@ class Objects:
         os.fchmod(file.fileno(), 0o400)
         path = self.object_path(ref)
         if not self._durable and path.exists():
-            return ref  # that one may be on the disk already; readers check it
+            with suppress(DamagedObject), self._open_verified(ref):
+                return ref  # that one may be on the disk already
         with self._publishing():
             publish(Path(file.name), path, durable=self._durable)
         self._verified[path] = identity(os.fstat(file.fileno()))

@@ -105,7 +105,10 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
     with clock.stage("tokenise"):
         spec = request.spec
         inputs = prepare_inputs(loaded, request.corpus, seed=spec.seed, part=spec.part)
-    record = capture_record(request, loaded, inputs, store, clock, report)
+    with store.hasty():
+        record = capture_record(request, loaded, inputs, store, clock, report)
+    with clock.stage("capture"):
+        store.settle(record)
     store.put_record(request.capture_key, record)
     return Capture(record, store)
 

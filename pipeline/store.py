@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SpaceError, StoreError
-from pipeline.folder import prepare, write_whole
+from pipeline.folder import prepare, settle, write_whole
 from pipeline.janitor import Entry, Swept, sweep
 from pipeline.locks import KEY, lock
 from pipeline.objects import DamagedObject, Objects, identity, object_refs
@@ -93,6 +93,17 @@ class Store(Objects):
             write_whole(self._temporary_path(), path, data, durable=durable)
         self.note_use(plain)
         return plain
+
+    def settle(self, record: dict[str, Any]) -> None:
+        """Wait until the objects that a record will name are on the disk.
+
+        Raises
+        ------
+        SpaceError : they do not fit on it.
+        """
+        refs = set(object_refs(record["objects"]))
+        with space_guard(self.root, sum(ref.bytes for ref in refs)):
+            settle([self.object_path(ref) for ref in refs])
 
     def get_record(self, key: str) -> dict[str, Any] | None:
         """Read a record and note that it was used; None when it or an object of it is missing."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from pipeline.capture import EVERY, AttentionCall, recording
 from pipeline.errors import CaptureError
 from pipeline.fallback import intercepting
-from pipeline.inputs import ModelInputs
+from pipeline.inputs import ModelInputs, longest_first
 from pipeline.layers import Batch, check_finite, refuse_shape
 from pipeline.models import LoadedModel
 from pipeline.output_projections import Projection, ProjectionFinder, finding_projections
@@ -22,9 +21,15 @@ from pipeline.rotation import catching_rotations
 
 # Relative to the norm of the last hidden state; other attention kernels sum in another order.
 HIDDEN_STATE_TOLERANCE = 1e-4
+# What the calls of a survey may hold; of larger ones the sequences are run again.
+KEPT_BYTES = 128 * 2**20
 ROUTES = ("interface", "fallback")
 
 Tensor = torch.Tensor
+
+
+class LastAttention(Exception):
+    """Ends a forward pass early: nothing that comes after its last attention is captured."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,21 @@ class Survey:
     hidden_state_difference : of the last hidden state under capture to that of the model with its
         default attention, relative to its norm.
     projections : module name -> what its weighted values are multiplied by.
+    batch : the sequences that were tried.
+    calls : all that was caught of them, with vectors before rotation; empty where that is much.
     """
 
     route: str
     rotation: dict[str, str]
     hidden_state_difference: float
     projections: dict[str, Projection]
+    batch: Batch
+    calls: tuple[AttentionCall, ...]
+
+    @property
+    def last_module(self) -> str:
+        """Module whose attention comes last in a forward pass."""
+        return list(self.rotation)[-1]
 
 
 def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
@@ -58,46 +72,62 @@ def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
     wanted = expected_layers(tower, inputs.part)
     found: list[str] = []
     for route in ROUTES:
-        lengths = inputs.query_lengths
-        shortest = np.argsort(lengths, kind="stable")[:2]
-        # A second sequence of the same length shows nothing new: neither of both is padded.
-        if route != ROUTES[0] or lengths[shortest[0]] == lengths[shortest[-1]]:
-            shortest = shortest[:1]
-        features = inputs.batch(loaded, shortest.tolist())
-        batch = inputs.geometry(features, shortest.tolist(), tower.device)
-        rotation: dict[str, str] = {}
-
-        def note(
-            call: AttentionCall,
-            finder: ProjectionFinder,
-            batch: Batch = batch,
-            seen: dict[str, str] = rotation,
-        ) -> None:
-            if batch.fits(call):
-                check_finite(call)
-                seen[call.module] = call.rotation
-                finder.expect(call)
-            elif inputs.is_alone:
-                refuse_shape(call, batch)
-
+        sequences = _shortest(inputs, 2 if route == ROUTES[0] else 1)
+        features = inputs.batch(loaded, sequences)
+        batch = inputs.geometry(features, sequences, tower.device)
         expected = _own(tower, features)
-        try:
-            with finding_projections(tower) as finder, capturing(
-                tower, partial(note, finder=finder), route=route, unrotated=True
-            ):  # fmt: skip
-                hidden = forward(tower, features)
-        except CaptureError as error:
-            found.append(str(error))
-            continue
-        if len(rotation) >= wanted:
+        with finding_projections(tower) as finder:
+            trial = _Trial(inputs, batch, finder)
+            try:
+                with capturing(tower, trial.take, route=route, unrotated=True):
+                    hidden = forward(tower, features)
+            except CaptureError as error:
+                found.append(str(error))
+                continue
+        if len(trial.rotation) >= wanted:
             difference = _difference(hidden, expected, batch, inputs.part)
-            return Survey(route, rotation, difference, finder.found)
-        found.append(f"{len(rotation)} of {wanted} layers were caught by the {route}")
+            return Survey(
+                route, trial.rotation, difference, finder.found, batch, tuple(trial.calls)
+            )  # fmt: skip
+        found.append(f"{len(trial.rotation)} of {wanted} layers were caught by the {route}")
     raise CaptureError(
         f"{type(tower).__name__} cannot be captured: {'; '.join(found)}; expected every layer to "
         "call transformers' attention interface, or one product of queries and keys a layer that "
         "ends in a softmax over keys"
     )
+
+
+class _Trial:
+    """What is seen while a model runs on a few sequences.
+
+    Parameters
+    ----------
+    inputs : of the model.
+    batch : the sequences.
+    finder : told of every call.
+    """
+
+    def __init__(self, inputs: ModelInputs, batch: Batch, finder: ProjectionFinder) -> None:
+        self._inputs = inputs
+        self._batch = batch
+        self._finder = finder
+        self._n_bytes = 0
+        self.rotation: dict[str, str] = {}
+        self.calls: list[AttentionCall] = []
+
+    def take(self, call: AttentionCall) -> None:
+        """Note one call, unless it belongs to another part of the model."""
+        if not self._batch.fits(call):
+            if self._inputs.is_alone:
+                refuse_shape(call, self._batch)
+            return
+        check_finite(call)
+        self.rotation[call.module] = call.rotation
+        self._finder.expect(call)
+        self._n_bytes += call.n_bytes
+        self.calls.append(call)
+        if self._n_bytes > KEPT_BYTES:
+            self.calls.clear()
 
 
 @contextmanager
@@ -151,6 +181,15 @@ def expected_layers(tower: Any, part: str) -> int:
     if kinds:
         return sum("linear" not in kind and "mamba" not in kind for kind in kinds)
     return getattr(config, "num_hidden_layers", None) or 1
+
+
+def _shortest(inputs: ModelInputs, n_sequences: int) -> list[int]:
+    """Choose sequences to try: those that `plan_batches` puts last, in its order."""
+    lengths = np.stack([inputs.query_lengths, inputs.key_lengths], axis=1)
+    last = longest_first(lengths.max(axis=1))[-n_sequences:]
+    # A second sequence of the same length shows nothing new: neither of both is padded.
+    chosen = last if len(np.unique(lengths[last], axis=0)) > 1 else last[-1:]
+    return [int(sequence) for sequence in chosen]
 
 
 def _own(tower: Any, features: dict[str, Tensor]) -> Tensor:

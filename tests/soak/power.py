@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -124,8 +124,10 @@ def _states(root: Path, *, seed: int) -> list[tuple[dict[str, bytes], int]]:
     disk = Disk(store.root)
     with _watched(disk):
         for number in range(5):
-            ref = store.put_array(_values(number))
-            store.put_record(_key(number), _record(number, ref))
+            with store.hasty() if number % 2 else nullcontext():
+                record = _record(number, store.put_array(_values(number)))
+            store.settle(record)
+            store.put_record(_key(number), record)
             disk.n_published = number + 1
             jobs = jobs or JobTable(store)
             jobs.submit("build", {"n": seed}, f"visitor {number}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from pipeline import extract as extract_module
 from pipeline import inputs as inputs_module
 from pipeline import layers as layers_module
+from pipeline import survey as survey_module
 from pipeline.corpora import load_corpus
 from pipeline.errors import CaptureError, MemoryShortage, SpaceError
 from pipeline.extract import extract
@@ -21,6 +23,7 @@ from pipeline.layer_files import CapturedLayer
 from pipeline.models import LoadedModel
 from pipeline.records import Progress
 from pipeline.store import Store
+from pipeline.survey import LastAttention
 from pipeline.tokens import prepare_inputs
 from tests.unit.pipeline.tiny_models import load_tiny
 
@@ -160,13 +163,13 @@ def raise_above(monkeypatch: pytest.MonkeyPatch, n_sequences: int) -> list[int]:
     ran: list[int] = []
     own = extract_module.forward
 
-    def forward(tower: Any, features: dict[str, torch.Tensor]) -> torch.Tensor:
+    def forward(tower: Any, features: dict[str, torch.Tensor]) -> None:
         n = next(iter(features.values())).shape[0]
-        hidden = own(tower, features)  # the layers have seen the batch when memory runs out
+        with suppress(LastAttention):
+            own(tower, features)  # the layers have seen the batch when memory runs out
         if n > n_sequences:
             raise torch.OutOfMemoryError(f"{n} sequences")
         ran.append(n)
-        return hidden
 
     monkeypatch.setattr(extract_module, "forward", forward)
     return ran
@@ -179,13 +182,62 @@ def test_a_batch_that_does_not_fit_is_halved_and_changes_nothing(
     whole = capture(loaded, tiny_corpus, store)
     ran = raise_above(monkeypatch, 2)
     halved = capture(loaded, tiny_corpus, store)
-    assert sum(ran) == 9
+    assert sum(ran) == 9 - 1  # what the survey has run is not run again
     assert max(ran) == 2
     for a, b in zip(whole, halved, strict=True):
         for name in ("queries", "keys"):
             arrays = [store.open_array(getattr(layer, name)) for layer in (a, b)]
             # Batches of another size sum in another order: 1e-7 was seen.
             np.testing.assert_allclose(*arrays, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["tiny/bert", "tiny/gpt2"])
+def test_what_the_survey_has_caught_is_what_another_run_would_give(
+    model: str, hub_cache: Path, tiny_corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_tiny(model, hub_cache)
+    kept = capture(loaded, tiny_corpus, store)
+    monkeypatch.setattr(survey_module, "KEPT_BYTES", 0)
+    ran = raise_above(monkeypatch, 99)
+    again = capture(loaded, tiny_corpus, store)
+    assert sum(ran) == 9
+    for a, b in zip(kept, again, strict=True):
+        assert a.record.module == b.record.module
+        for name in ("queries", "keys", "value_norms"):
+            arrays = [store.open_array(getattr(layer, name)) for layer in (a, b)]
+            np.testing.assert_allclose(*arrays, atol=1e-5)
+
+
+def test_nothing_is_run_after_the_last_attention(
+    hub_cache: Path, tiny_corpus: Path, store: Store
+) -> None:
+    loaded = load_tiny("tiny/bert", hub_cache)
+    n_runs = [0, 0]
+    for place, layer in enumerate(loaded.model.encoder.layer):
+
+        def count(*_: object, place: int = place) -> None:
+            n_runs[place] += 1
+
+        layer.intermediate.register_forward_hook(count)
+    capture(loaded, tiny_corpus, store)
+    # Twice in the survey, which compares last hidden states, and once more in the first layer.
+    assert n_runs == [3, 2]
+
+
+def test_a_layer_that_is_skipped_for_some_sequences_is_refused(
+    hub_cache: Path, tiny_corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs_module, "BATCH_SEQUENCES", 3)
+    loaded = load_tiny("tiny/bert", hub_cache)
+    first, own = loaded.model.encoder.layer[0], type(loaded.model.encoder.layer[0]).forward
+
+    def forward(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        return hidden if hidden.shape[0] == 3 else own(first, hidden, *args, **kwargs)
+
+    first.forward = forward
+    with pytest.raises(CaptureError, match=r"layer\.0.* attended in 3 of 9 sequences"):
+        capture(loaded, tiny_corpus, store)
+    assert list(store.root.glob("tmp/*")) == []
 
 
 def test_a_sequence_that_does_not_fit_alone_is_refused(

@@ -1,6 +1,7 @@
 import fcntl
 import json
 import logging
+import os
 import random
 import subprocess
 import sys
@@ -294,6 +295,36 @@ def test_haste_leaves_what_was_there_before_as_it_is(store, monkeypatch):
         put(store, content=b"x")
     assert path.stat().st_ino == before
     assert synced  # a record that others have is never written in haste
+
+
+def test_haste_does_not_rely_on_a_file_that_a_power_cut_has_damaged(store):
+    with store.hasty():
+        ref = store.put_bytes(b"x", ".bin")
+    path = store.object_path(ref)
+    path.chmod(0o600)
+    path.write_bytes(b"\0")
+    again = Store(store.root)
+    with again.hasty():
+        assert again.put_bytes(b"x", ".bin") == ref
+    assert Store(store.root).read_bytes(ref) == b"x"
+
+
+def test_what_was_published_in_haste_is_settled_before_its_record(store, monkeypatch):
+    with store.hasty():
+        refs = [store.put_bytes(content, ".bin") for content in (b"x", b"y")]
+    synced = []
+    own = os.fsync
+
+    def fsync(descriptor):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        own(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    store.settle({"objects": {"some": [ref.to_json() for ref in refs]}})
+    paths = {store.object_path(ref) for ref in refs}
+    folders = {path.parent for path in paths} | {store.root / "objects"}
+    assert set(synced) == paths | folders
+    assert set(synced[:2]) == paths  # a name that survives what it names is of no use
 
 
 def test_what_a_power_cut_took_is_noticed_and_written_again(store):
