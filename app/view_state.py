@@ -45,7 +45,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "dimensions": ("index", "pair", "overall"),
     "rotary": ROTARY,
     "image_mode": ("patch", "strongest", "flows"),
+    "image_contrast": ("off", "on"),
 }
+SHARE = re.compile(r"0\.[0-9]{1,2}")
+SHARES = {"image_least": (0.02, 0.9)}  # from, to
 # Numbers and ranges of layers or heads: "0-3,7"; layers with some of their heads: "5:0-2,7;8".
 _RANGES = "[0-9]{1,3}(-[0-9]{1,3})?(,[0-9]{1,3}(-[0-9]{1,3})?){0,19}"
 RANGES = re.compile(_RANGES)
@@ -92,6 +95,7 @@ class ViewState:
     live : capture of a live input, or None; what was typed is never in an address.
     selection : digest of the points that are shown alone, or None for all.
     image_mode : of the image beside a map: heat of one patch, strongest keys, or all flows.
+    image_least, image_contrast : least weight of all flows; whether heat is divided by its largest.
     """
 
     model: str = "minilm"
@@ -120,6 +124,8 @@ class ViewState:
     live: str | None = None
     selection: str | None = None
     image_mode: str = "patch"
+    image_least: float = 0.1
+    image_contrast: str = "off"
 
 
 def parse(query: Mapping[str, Any]) -> tuple[ViewState, list[str]]:
@@ -184,6 +190,11 @@ def _read(name: str, text: object) -> str | int | float:
         if not isinstance(text, str) or not pattern.fullmatch(text):
             raise ValueError(words)
         return text
+    if name in SHARES:
+        least, most = SHARES[name]
+        if isinstance(text, str) and SHARE.fullmatch(text) and least <= float(text) <= most:
+            return float(text)
+        raise ValueError(f"a number from {least:g} to {most:g} such as 0.25")
     if not isinstance(text, str) or not NUMBER.fullmatch(text):
         raise ValueError("a whole number")
     return int(text)

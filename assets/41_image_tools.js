@@ -62,21 +62,26 @@
 
   /** Mode, side, contrast, grid, threshold and exports. */
   class Tools {
-    constructor(options, { on_set, on_turn, exports }) {
+    constructor(options, { on_set, on_chosen, on_turn, exports }) {
+      const choose = (changes) => {
+        on_set(changes);
+        on_chosen();
+      };
       this.modes = Object.fromEntries(Object.entries(mode_names).map(([mode, name]) => (
-        [mode, toggle(name, mode_titles[mode], () => on_set({ mode }))])));
+        [mode, toggle(name, mode_titles[mode], () => choose({ mode }))])));
       this.sides = {
         query: toggle("as query", "what a patch attends to", () => on_turn("query")),
         key: toggle("as key", "who attends to a patch", () => on_turn("key")),
       };
       this.contrast = toggle("contrast", "divide all weights by the largest patch",
-        () => on_set({ contrast: !this.now.contrast }));
+        () => choose({ contrast: !this.now.contrast }));
       this.grid = toggle("grid", "draw the edges of the patches",
         () => on_set({ grid_shown: !this.now.grid_shown }));
       this.slider = make("input", "", "", {
         type: "range", ...threshold_range, "aria-label": "least weight that is drawn",
       });
       this.slider.addEventListener("input", () => on_set({ threshold: Number(this.slider.value) }));
+      this.slider.addEventListener("change", on_chosen); // let go: an address is not written all the way
       this.bound = make("output", "");
       this.threshold = make("label", "qk-threshold", "at least ");
       this.threshold.append(this.slider, this.bound);

@@ -28,8 +28,8 @@
    * provenance?: what exports say, label_source?: where patch labels are from}.
    * options: picked, hot (places), side ("query" | "key"), mode ("patch" | "strongest" | "flows"),
    * threshold (of "flows"), contrast, grid_shown, all_rows.
-   * events: {type: "hover" | "pick", side, position}, both null when nothing is left; {type: "mode",
-   * mode} when another one is chosen.
+   * events: {type: "hover" | "pick", side, position}, both null when nothing is left; {type: "look",
+   * mode, threshold, contrast} when one of them is chosen.
    */
   class ImageView extends Panel {
     constructor(element, config, on_event, kept) {
@@ -51,9 +51,10 @@
 
     build() {
       this.controls = new image_tools.Tools(this.options, {
-        on_set: (options) => {
-          this.set(options);
-          if (options.mode) this.on_event({ type: "mode", mode: options.mode });
+        on_set: (options) => this.set(options),
+        on_chosen: () => {
+          const { mode, threshold, contrast } = this.options;
+          this.on_event({ type: "look", mode, threshold, contrast });
         },
         on_turn: (side) => this.turn(side),
         exports: qk_atlas.image_exports?.of(this) ?? [],

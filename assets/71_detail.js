@@ -86,14 +86,14 @@
       weights_url, arriving: weights, grid: tokens.grid,
       ...(atlas.modality === "image" && qk_atlas.image_config.of(atlas, view, label)),
     };
-    put(id, kind, config, { picked: place, theme, mode: view.image_mode },
+    put(id, kind, config, { picked: place, theme, ...qk_atlas.image_look.options_of(view) },
       (event) => on_panel_event(event, view.sequence, first));
     qk_atlas.kind.offer(qk_atlas.views[id], atlas, () => qk_atlas.pages.draw_again());
   }
 
-  function on_panel_event({ type, side, position, mode }, sequence, first) {
-    if (type === "mode") {
-      qk_atlas.image_mode.choose(mode);
+  function on_panel_event({ type, side, position, ...event }, sequence, first) {
+    if (type === "look") {
+      qk_atlas.image_look.choose(event);
       return;
     }
     if (type === "pick") {

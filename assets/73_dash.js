@@ -48,7 +48,7 @@
       layer: place.layer, head: place.head, selection: place.selection ?? null,
       sequence: picked?.sequence ?? null, token: picked?.position ?? null,
       side: picked?.side ?? "query", live: qk_atlas.live.capture(),
-      image_mode: qk_atlas.image_mode.of(atlas),
+      ...qk_atlas.image_look.of(atlas),
     };
   }
 

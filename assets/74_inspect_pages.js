@@ -100,7 +100,7 @@
       guidance: atlas.guidance, method, dims, encoding, palette,
       ...(is_there ? place_of(place) : { layer: 0, head: 0 }),
       sequence: chosen?.sequence ?? sequence, token: chosen?.position ?? null, side: chosen?.side ?? "query",
-      ...inspect, live: source.is_live ? source.capture : null, image_mode: qk_atlas.image_mode.of(atlas),
+      ...inspect, live: source.is_live ? source.capture : null, ...qk_atlas.image_look.of(atlas),
     };
   }
 

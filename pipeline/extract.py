@@ -205,8 +205,7 @@ class Extraction(LayerChecks):
     def publish(self) -> list[CapturedLayer]:
         """Publish all layers; return them in order of their first call.
 
-        Not while the model runs: its threads wait for each other at every product, and the
-        slowest is the one that shares its core with a checksum.
+        Not while the model runs: it keeps every core busy, and checksums beside it took as long.
         """
         with ThreadPoolExecutor(N_PUBLISHERS) as publishers:
             files = self._written.values()

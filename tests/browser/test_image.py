@@ -62,6 +62,7 @@ def test_modes_show_the_weights_of_the_capture_and_heads_keep_them(
     wait_for(page, IMAGE, mode="flows", n_flows=flows_from(weights, 0.1))
     panel.get_by_label("least weight that is drawn").fill("0.3")
     wait_for(page, IMAGE, threshold=0.3, n_flows=flows_from(weights, 0.3))
+    page.wait_for_url("**image_least=0.3**")
     page.locator("#head-bar [data-direction=right]").click()
     wait_for(page, HEAD, state="ready", head=NUMBER + 1)
     other = capture.attention(SEQUENCE, LAYER, NUMBER + 1)
@@ -71,7 +72,7 @@ def test_modes_show_the_weights_of_the_capture_and_heads_keep_them(
     wait_for(page, IMAGE, picked=picked)
     page.wait_for_url("**token=1&side=key**")
     page.reload()
-    wait_for(page, IMAGE, state="ready", mode="flows", picked=picked)
+    wait_for(page, IMAGE, state="ready", mode="flows", threshold=0.3, picked=picked)
 
 
 def test_patches_and_boxes_are_linked_with_the_map_both_ways(page: Page, capture: Capture) -> None:

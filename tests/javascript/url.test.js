@@ -11,7 +11,7 @@ const defaults = {
   layer: 0, head: 0, encoding: "type", palette: "default", sequence: null, token: null,
   side: "query", layers: "", heads: "", pinned: "", pairs: "all", sort: "grid", drawn: "lines",
   dimensions: "index", rotary: "after", compare: null,
-  live: null, selection: null, image_mode: "patch",
+  live: null, selection: null, image_mode: "patch", image_least: 0.1, image_contrast: "off",
 };
 
 let written = [];
@@ -35,6 +35,7 @@ const pairs = [
   [{ guidance: 0.3, dims: 3 }, "guidance=0.3&dims=3"],
   [{ guidance: 0 }, "guidance=0"],
   [{ token: 4, sequence: 1, image_mode: "flows" }, "sequence=1&token=4&image_mode=flows"],
+  [{ image_least: 0.25, image_contrast: "on" }, "image_least=0.25&image_contrast=on"],
 ];
 
 for (const [changes, query] of pairs) {
@@ -90,25 +91,30 @@ test("writing what is there already costs no history call", () => {
   assert.deepEqual(written, []);
 });
 
-test("the mode of the image view is read from the address and written when it is chosen", () => {
-  const file = require.resolve("../../assets/71_image_mode.js");
+test("the look of the image view is read from the address and written when it is chosen", () => {
+  const file = require.resolve("../../assets/71_image_look.js");
   const listeners = {};
   const changed = [];
   globalThis.addEventListener = (type, listener) => { listeners[type] = listener; };
-  globalThis.location.search = "?layer=3&image_mode=strongest";
+  globalThis.location.search = "?layer=3&image_mode=strongest&image_contrast=on";
   globalThis.qk_atlas.pages = { change: (changes) => changed.push(changes) };
   delete require.cache[file];
-  const { of, choose, asked } = require(file);
+  const { of, options_of, choose, asked } = require(file);
   const image = { modality: "image" };
-  assert.deepEqual([of(image), of({ modality: "text" })], ["strongest", "patch"]);
-  choose("strongest");
-  choose("flows");
-  assert.deepEqual(changed, [{ image_mode: "flows" }]);
+  const untouched = { image_mode: "patch", image_least: 0.1, image_contrast: "off" };
+  assert.deepEqual(of({ modality: "text" }), untouched);
+  assert.deepEqual(options_of(of(image)), { mode: "strongest", threshold: 0.1, contrast: true });
+  choose({ mode: "strongest", threshold: 0.1, contrast: true });
+  choose({ mode: "flows", threshold: 0.25, contrast: false });
+  const chosen = { image_mode: "flows", image_least: 0.25, image_contrast: "off" };
+  assert.deepEqual(changed, [chosen]);
   Object.assign(globalThis.location, { pathname: "/inspect/heads", search: "" });
   listeners.popstate();
-  assert.equal(of(image), "flows"); // other pages leave it
+  assert.deepEqual(of(image), chosen); // other pages leave it
   globalThis.location.pathname = "/head";
   listeners.popstate();
-  assert.equal(of(image), "patch");
-  assert.equal(asked("?image_mode=__proto__"), "patch");
+  assert.deepEqual(of(image), untouched);
+  for (const search of ["image_mode=__proto__", "image_least=0.01", "image_least=x", "image_least=1"]) {
+    assert.deepEqual(asked(`?${search}`), untouched);
+  }
 });

@@ -70,6 +70,7 @@ def test_the_default_view_has_an_empty_query() -> None:
         ({"guidance": 0.3, "dims": 3}, "guidance=0.3&dims=3"),
         ({"guidance": 0.0}, "guidance=0"),
         ({"token": 4, "sequence": 1, "image_mode": "flows"}, "sequence=1&token=4&image_mode=flows"),
+        ({"image_least": 0.25, "image_contrast": "on"}, "image_least=0.25&image_contrast=on"),
         ({"layers": "0-3,7", "pairs": "ab"}, "layers=0-3%2C7&pairs=ab"),
     ],
 )  # fmt: skip
