@@ -59,11 +59,12 @@ def _measure(model: str, n_runs: int) -> dict[str, Any]:
         )
         loaded = load(request.source, device=request.device, dtype=DTYPE, attention="sdpa")
         inputs = prepare_inputs(loaded, request.corpus, seed=0)
+        kept = Path(folder) / "store"
         calls: dict[str, Callable[[], object]] = {
             "default": lambda: _forward_all(loaded, inputs, "sdpa"),
             "eager": lambda: _forward_all(loaded, inputs, "eager"),
-            "capture": lambda: _capture(loaded, inputs, Path(folder) / "captured"),
-            "on_disk": lambda: _capture(loaded, inputs, Path(folder) / "settled", settle=True),
+            "capture": lambda: _capture(loaded, inputs, kept),
+            "on_disk": lambda: _capture(loaded, inputs, kept, settle=True),
         }
         seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
         for run in range(n_runs + 1):
@@ -73,8 +74,7 @@ def _measure(model: str, n_runs: int) -> dict[str, Any]:
                 taken = time.perf_counter() - wall_s, time.process_time() - cpu_s
                 if run > 0:  # the first warms up
                     seconds[name].append(taken)
-                for store in ("captured", "settled"):  # a file that is there is not written again
-                    shutil.rmtree(Path(folder) / store, ignore_errors=True)
+                shutil.rmtree(kept, ignore_errors=True)  # what is there is not written again
     wall, cpu = (
         {name: np.array([taken[place] for taken in runs]) for name, runs in seconds.items()}
         for place in range(2)
@@ -104,8 +104,7 @@ def _capture(
         layers, _ = extract(loaded, inputs, store, report=_no_report)
     if settle:
         files = [ref for layer in layers for ref in vars(layer).values()]
-        refs = [ref.to_json() for ref in files if isinstance(ref, ObjectRef)]
-        store.settle({"objects": refs})
+        store.settle(ref for ref in files if isinstance(ref, ObjectRef))
 
 
 def _forward_all(loaded: LoadedModel, inputs: ModelInputs, attention: str) -> None:

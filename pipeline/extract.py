@@ -15,7 +15,7 @@ from pipeline.capture import EVERY, AttentionCall
 from pipeline.errors import CaptureError, MemoryShortage
 from pipeline.inputs import ModelInputs, plan_batches
 from pipeline.layer_files import CapturedLayer, LayerFiles
-from pipeline.layers import Batch, CheckedLayer, refuse_shape
+from pipeline.layers import Batch, CheckedLayer
 from pipeline.memory import is_out_of_memory
 from pipeline.models import LoadedModel
 from pipeline.objects import ArrayWriter
@@ -73,9 +73,7 @@ class LayerChecks:
             raise LastAttention
 
     def _take(self, call: AttentionCall) -> None:
-        if not self.batch.fits(call):
-            if self._inputs.is_alone:
-                refuse_shape(call, self.batch)
+        if not self._inputs.is_meant(call, self.batch):
             return
         if call.module not in self.checked:
             self.checked[call.module] = CheckedLayer(

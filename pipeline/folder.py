@@ -88,7 +88,7 @@ def publish(temporary: Path, target: Path, *, durable: bool = True) -> None:
         _sync(target.parent)
 
 
-def settle(paths: Collection[Path]) -> None:
+def sync_all(paths: Collection[Path]) -> None:
     """Make files that were published without waiting for the disk survive a power cut."""
     with ThreadPoolExecutor(N_SYNCED) as pool:
         list(pool.map(_sync, paths))

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.capture import AttentionCall
 from pipeline.images import png_to_array
-from pipeline.layers import Batch
+from pipeline.layers import Batch, refuse_shape
 from pipeline.models import LoadedModel, pixels
 from pipeline.records import TokenTable
 
@@ -76,6 +77,20 @@ class ModelInputs:
         sequence = self.table.sequence_index
         sequence = sequence if tokens is None else sequence[tokens]
         return np.bincount(sequence, minlength=self.chosen.size).astype(np.int64)
+
+    def is_meant(self, call: AttentionCall, batch: Batch) -> bool:
+        """Tell whether a call is attention of these tokens, not of another part of the model.
+
+        Raises
+        ------
+        CaptureError
+            if it is not, though what is run reads nothing else.
+        """
+        if batch.fits(call):
+            return True
+        if self.is_alone:
+            refuse_shape(call, batch)
+        return False
 
     def tower(self, loaded: LoadedModel) -> Any:
         """Return what is run: the tower that reads the corpus, or all for a decoder."""

@@ -17,6 +17,7 @@ from pipeline.captured import Capture, read_capture
 from pipeline.catalogue import ModelSource
 from pipeline.heads import MapSet
 from pipeline.normalise import choose_normalisation
+from pipeline.objects import object_refs
 from pipeline.parts import parts_beside
 from pipeline.records import CAPTION, Corpus, Progress
 from pipeline.sampling import N_PAIRS, draw_order, sample_pairs
@@ -108,7 +109,7 @@ def capture_stage(request: Request, store: Store, clock: Clock, report: Report) 
     with store.hasty():
         record = capture_record(request, loaded, inputs, store, clock, report)
     with clock.stage("capture"):
-        store.settle(record)
+        store.settle(object_refs(record["objects"]))
     store.put_record(request.capture_key, record)
     return Capture(record, store)
 

@@ -9,16 +9,16 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SpaceError, StoreError
-from pipeline.folder import prepare, settle, write_whole
+from pipeline.folder import prepare, sync_all, write_whole
 from pipeline.janitor import Entry, Swept, sweep
 from pipeline.locks import KEY, lock
-from pipeline.objects import DamagedObject, Objects, identity, object_refs
+from pipeline.objects import DamagedObject, ObjectRef, Objects, identity, object_refs
 from pipeline.space import space_error, space_guard
 from pipeline.specs import digest
 from pipeline.table import Table
@@ -94,16 +94,16 @@ class Store(Objects):
         self.note_use(plain)
         return plain
 
-    def settle(self, record: dict[str, Any]) -> None:
-        """Wait until the objects that a record will name are on the disk.
+    def settle(self, refs: Iterable[ObjectRef]) -> None:
+        """Wait until objects, which a record will name, are on the disk.
 
         Raises
         ------
         SpaceError : they do not fit on it.
         """
-        refs = set(object_refs(record["objects"]))
-        with space_guard(self.root, sum(ref.bytes for ref in refs)):
-            settle([self.object_path(ref) for ref in refs])
+        sizes = {self.object_path(ref): ref.bytes for ref in refs}
+        with space_guard(self.root, sum(sizes.values())):
+            sync_all(sizes)
 
     def get_record(self, key: str) -> dict[str, Any] | None:
         """Read a record and note that it was used; None when it or an object of it is missing."""

@@ -14,7 +14,7 @@ from pipeline.capture import EVERY, AttentionCall, recording
 from pipeline.errors import CaptureError
 from pipeline.fallback import intercepting
 from pipeline.inputs import ModelInputs, longest_first
-from pipeline.layers import Batch, check_finite, refuse_shape
+from pipeline.layers import Batch, check_finite
 from pipeline.models import LoadedModel
 from pipeline.output_projections import Projection, ProjectionFinder, finding_projections
 from pipeline.rotation import catching_rotations
@@ -57,7 +57,7 @@ class Survey:
     @property
     def last_module(self) -> str:
         """Module whose attention comes last in a forward pass."""
-        return list(self.rotation)[-1]
+        return next(reversed(self.rotation))
 
 
 def survey(loaded: LoadedModel, inputs: ModelInputs) -> Survey:
@@ -117,9 +117,7 @@ class _Trial:
 
     def take(self, call: AttentionCall) -> None:
         """Note one call, unless it belongs to another part of the model."""
-        if not self._batch.fits(call):
-            if self._inputs.is_alone:
-                refuse_shape(call, self._batch)
+        if not self._inputs.is_meant(call, self._batch):
             return
         check_finite(call)
         self.rotation[call.module] = call.rotation

@@ -125,9 +125,9 @@ def _states(root: Path, *, seed: int) -> list[tuple[dict[str, bytes], int]]:
     with _watched(disk):
         for number in range(5):
             with store.hasty() if number % 2 else nullcontext():
-                record = _record(number, store.put_array(_values(number)))
-            store.settle(record)
-            store.put_record(_key(number), record)
+                ref = store.put_array(_values(number))
+            store.settle([ref])
+            store.put_record(_key(number), _record(number, ref))
             disk.n_published = number + 1
             jobs = jobs or JobTable(store)
             jobs.submit("build", {"n": seed}, f"visitor {number}")

@@ -320,7 +320,7 @@ def test_what_was_published_in_haste_is_settled_before_its_record(store, monkeyp
         own(descriptor)
 
     monkeypatch.setattr("os.fsync", fsync)
-    store.settle({"objects": {"some": [ref.to_json() for ref in refs]}})
+    store.settle(refs)
     paths = {store.object_path(ref) for ref in refs}
     folders = {path.parent for path in paths} | {store.root / "objects"}
     assert set(synced) == paths | folders
